@@ -1,0 +1,43 @@
+//! How a ledger fails.
+
+/// What the caller can do about a failed ledger call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing was changed: the same call may succeed later (HTTP 503).
+    Retry,
+    /// Nothing was changed and nothing can be until there is room on the disk (HTTP 507).
+    FreeSpace,
+    /// The ledger is closed for writing until the process restarts and recovers (HTTP 503, then exit).
+    Restart,
+    /// What is stored is damaged; a person has to look (HTTP 500).
+    Repair,
+}
+
+/// Why a ledger call failed. On any error acknowledge nothing of the call.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}")]
+pub struct LedgerError {
+    step: String,
+    remedy: Remedy,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl LedgerError {
+    /// `step` fits after "failed to": what was tried, on what.
+    pub fn new(remedy: Remedy, step: impl Into<String>) -> Self {
+        Self { step: step.into(), remedy, source: None }
+    }
+
+    /// With the error that made the step fail.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the caller can do about it, which is all the HTTP layer needs to know.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+}

@@ -1,0 +1,48 @@
+//! The write half.
+
+use tollgate_rules::{Admitted, Quarantined};
+use tollgate_wire::Timestamp;
+
+use crate::{LedgerError, Outcome, Reader};
+use std::sync::Arc;
+
+/// One element of a group, in the order of its request.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A batch that counts if its id is new.
+    Batch(Admitted),
+    /// Something to set aside.
+    Quarantine(Quarantined),
+}
+
+/// When the collector took the group in, by its own clock.
+pub type Received = Timestamp;
+
+/// The write half of a ledger. One task owns it.
+pub trait Writer: Send {
+    /// Makes a group durable and says what became of each element, in the same order.
+    ///
+    /// Elements are taken in order: the second of two equal batches in one group is a duplicate of the first.
+    /// Blocks until the group is on stable storage.
+    ///
+    /// # Errors
+    ///
+    /// On any error acknowledge none of the group, though some of it may have been written: its senders send it
+    /// again and it comes back as [`Outcome::Duplicate`]. After [`crate::Remedy::Restart`] every further call fails.
+    fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError>;
+
+    /// Writes what makes the next start quick, and closes.
+    ///
+    /// # Errors
+    ///
+    /// Nothing that was recorded is at risk when this fails.
+    fn close(self: Box<Self>) -> Result<(), LedgerError>;
+}
+
+/// An open ledger: its two halves.
+pub struct Ledger {
+    /// Records; exactly one.
+    pub writer: Box<dyn Writer>,
+    /// Answers questions; as many as wanted, at any time.
+    pub reader: Arc<dyn Reader>,
+}
