@@ -1,24 +1,21 @@
 //! Whether a batch can be counted, and if not, why not.
 
-use tollgate_wire::{BatchRef, Timestamp};
+use tollgate_wire::{BatchRef, Document, Element, ElementError, Labels, MetricRef, Timestamp};
 
-use crate::{Decimal, ValueError};
+use crate::reason::excerpt;
+use crate::{Decimal, Digest, Reason, limits};
 
 /// The identity of a batch: the exact strings that its sender wrote.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct BatchId {
-    /// The model that the batch belongs to.
+    /// The model that the batch belongs to. JSON `env-uuid`.
     pub model_uuid: Box<str>,
-    /// The batch's own id.
+    /// The batch's own id. JSON `uuid`.
     pub batch_uuid: Box<str>,
 }
 
-/// BLAKE3 of a batch's canonical JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(pub [u8; 32]);
-
 /// A batch that passed every check needing no I/O. [`admit`] is the only way to get one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
     id: BatchId,
     digest: Digest,
@@ -31,7 +28,7 @@ pub struct Admitted {
 }
 
 /// One metric of an admitted batch, its value read exactly.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// The meter.
     pub key: Box<str>,
@@ -43,8 +40,99 @@ pub struct Reading {
     pub time: Timestamp,
 }
 
+impl Admitted {
+    /// Whose batch it is and which; neither string is empty.
+    #[must_use]
+    pub fn id(&self) -> &BatchId {
+        &self.id
+    }
+
+    /// Of the canonical JSON: equal exactly when the content is.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The model's name; JEM and JIMM write `owner/name`.
+    #[must_use]
+    pub fn model_name(&self) -> &str {
+        &self.model_name
+    }
+
+    /// The unit that was measured; empty for a batch of the model itself.
+    #[must_use]
+    pub fn unit_name(&self) -> &str {
+        &self.unit_name
+    }
+
+    /// The charm that the unit runs; empty for a batch of the model itself.
+    #[must_use]
+    pub fn charm_url(&self) -> &str {
+        &self.charm_url
+    }
+
+    /// When the batch was made, by its sender's clock.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// The metrics, in the batch's order. There may be none.
+    #[must_use]
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// The canonical JSON: what Go's `json.Marshal` gives for the batch.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The canonical JSON, for who keeps nothing else.
+    #[must_use]
+    pub fn into_body(self) -> Box<[u8]> {
+        self.body
+    }
+
+    /// Reads a recorded batch back, as a ledger does when it recovers.
+    ///
+    /// # Errors
+    ///
+    /// When these bytes are not what [`Admitted::body`] gave: they were changed since.
+    pub fn from_canonical(body: &[u8]) -> Result<Self, RecoverError> {
+        // Elements are decoded within an array.
+        let mut array = Vec::with_capacity(body.len() + 2);
+        array.push(b'[');
+        array.extend_from_slice(body);
+        array.push(b']');
+        let document = Document::new(&array);
+        let mut elements = document.elements();
+        let element = elements.next().ok_or(RecoverError::NotCanonical)??;
+        match judge(&element) {
+            Verdict::Admitted(admitted) if *admitted.body == *body => Ok(admitted),
+            Verdict::Admitted(_) => Err(RecoverError::NotCanonical),
+            Verdict::Quarantined(quarantined) => Err(RecoverError::NotAdmitted(quarantined.reason)),
+        }
+    }
+}
+
+/// Why bytes are no recorded batch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// They are not JSON.
+    #[error("read a recorded batch: it is not JSON")]
+    NotJson(#[from] tollgate_wire::DecodeError),
+    /// They are JSON, but no batch that was ever admitted.
+    #[error("read a recorded batch: it cannot be counted")]
+    NotAdmitted(#[source] Reason),
+    /// They are a batch, but not in the bytes that are recorded.
+    #[error("read a recorded batch: it is not canonical JSON")]
+    NotCanonical,
+}
+
 /// A batch, or what came in its place, that can never be counted as it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
     /// Both strings may be empty, when the batch did not say.
     pub id: BatchId,
@@ -54,18 +142,26 @@ pub struct Quarantined {
     pub reason: Reason,
     /// The element of the posted array as it came.
     pub body: Box<[u8]>,
+    /// Of `body`: with the id, what tells whether it is in quarantine already.
+    pub digest: Digest,
 }
 
-/// Why something is in quarantine.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// placeholder
-    #[error("metric {index} ({key:?}): {source}")]
-    Value { index: usize, key: String, source: ValueError },
+impl Quarantined {
+    /// A recorded batch's id with other content: `newcomer` is set aside, as its canonical JSON.
+    #[must_use]
+    pub fn conflict(newcomer: Admitted, recorded: Digest) -> Self {
+        Self {
+            id: newcomer.id,
+            unit_name: newcomer.unit_name,
+            reason: Reason::Conflict { recorded },
+            body: newcomer.body,
+            digest: newcomer.digest,
+        }
+    }
 }
 
-/// What became of one posted element.
-#[derive(Debug, Clone)]
+/// What becomes of one posted element, as far as that needs no I/O.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It counts, once it is recorded.
     Admitted(Admitted),
@@ -73,8 +169,123 @@ pub enum Verdict {
     Quarantined(Quarantined),
 }
 
-/// Decides on a decoded batch.
-pub fn admit(_batch: &BatchRef<'_>, _raw: &str) -> Verdict { todo!() }
+/// Decides on one element of a posted document.
+#[must_use]
+pub fn judge(element: &Element<'_>) -> Verdict {
+    match &element.batch {
+        Ok(batch) => admit(batch, element.raw),
+        Err(error) => Verdict::Quarantined(refuse(error, element.raw)),
+    }
+}
 
-/// Sets an element aside that could not be decoded.
-pub fn refuse() -> Quarantined { todo!() }
+/// Decides on a decoded batch; `raw` is the JSON that it came as.
+///
+/// The checks have a fixed order, so that the same bytes always get the same reason: ids, lengths, each metric's key,
+/// labels and value, times. A batch without metrics is admitted; it counts nothing.
+#[must_use]
+pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
+    match check(batch, raw.len()) {
+        Ok(admitted) => Verdict::Admitted(admitted),
+        Err(reason) => Verdict::Quarantined(Quarantined {
+            id: BatchId {
+                model_uuid: batch.model_uuid.as_ref().into(),
+                batch_uuid: batch.uuid.as_ref().into(),
+            },
+            unit_name: batch.unit_name.as_ref().into(),
+            reason,
+            body: raw.as_bytes().into(),
+            digest: Digest::of(raw.as_bytes()),
+        }),
+    }
+}
+
+/// Sets an element aside that could not be decoded; `raw` is its JSON. It is filed under what could be read of its ids.
+#[must_use]
+pub fn refuse(error: &ElementError, raw: &str) -> Quarantined {
+    let identity = &error.identity;
+    Quarantined {
+        id: BatchId {
+            model_uuid: identity.model_uuid.as_str().into(),
+            batch_uuid: identity.uuid.as_str().into(),
+        },
+        unit_name: identity.unit_name.as_str().into(),
+        reason: Reason::Undecodable { message: error.message.clone() },
+        body: raw.as_bytes().into(),
+        digest: Digest::of(raw.as_bytes()),
+    }
+}
+
+fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admitted, Reason> {
+    if batch.uuid.is_empty() {
+        return Err(Reason::MissingUuid);
+    }
+    if batch.model_uuid.is_empty() {
+        return Err(Reason::MissingModelUuid);
+    }
+    let metrics = batch.metrics.as_deref().unwrap_or_default();
+    if limits::METRICS_PER_BATCH_MAX < metrics.len() {
+        return Err(Reason::TooManyMetrics { n_metrics: metrics.len() });
+    }
+    let id = BatchId {
+        batch_uuid: within(limits::ID_BYTES_MAX, &batch.uuid, || "uuid".to_owned())?,
+        model_uuid: within(limits::ID_BYTES_MAX, &batch.model_uuid, || "env-uuid".to_owned())?,
+    };
+    let model_name = within(limits::NAME_BYTES_MAX, &batch.model_name, || "model-name".to_owned())?;
+    let unit_name = within(limits::NAME_BYTES_MAX, &batch.unit_name, || "unit-name".to_owned())?;
+    let charm_url = within(limits::NAME_BYTES_MAX, &batch.charm_url, || "charm-url".to_owned())?;
+    let readings =
+        metrics.iter().enumerate().map(|(index, metric)| read(index, metric)).collect::<Result<_, _>>()?;
+    let body = canonical_json(batch, metrics, n_bytes)?;
+    let digest = Digest::of(&body);
+    Ok(Admitted { id, digest, model_name, unit_name, charm_url, created: batch.created, readings, body })
+}
+
+fn read(index: usize, metric: &MetricRef<'_>) -> Result<Reading, Reason> {
+    let key = within(limits::NAME_BYTES_MAX, &metric.key, || format!("metrics[{index}].key"))?;
+    let labels = labels_json(index, &metric.labels)?;
+    let amount = Decimal::parse(&metric.value).map_err(|refusal| Reason::Value {
+        index,
+        key: excerpt(&metric.key),
+        value: excerpt(&metric.value),
+        refusal,
+    })?;
+    Ok(Reading { key, labels, amount, time: metric.time })
+}
+
+fn labels_json(index: usize, labels: &Labels<'_>) -> Result<Box<str>, Reason> {
+    if labels.is_empty() {
+        return Ok(Box::default());
+    }
+    let mut json = Vec::with_capacity(64);
+    tollgate_wire::encode(labels, &mut json).expect("only times can fail to encode, and labels hold none");
+    let json = String::from_utf8(json).expect("JSON made of strings is UTF-8");
+    within(limits::LABELS_BYTES_MAX, &json, || format!("metrics[{index}].labels"))
+}
+
+fn within(n_bytes_max: usize, text: &str, field: impl FnOnce() -> String) -> Result<Box<str>, Reason> {
+    let n_bytes = text.len();
+    if n_bytes_max < n_bytes {
+        return Err(Reason::TooLong { field: field(), n_bytes, n_bytes_max });
+    }
+    Ok(text.into())
+}
+
+/// Nearly every batch comes as canonical JSON, so `n_bytes`, its length as it came, is the length to make room for.
+fn canonical_json(
+    batch: &BatchRef<'_>,
+    metrics: &[MetricRef<'_>],
+    n_bytes: usize,
+) -> Result<Box<[u8]>, Reason> {
+    let mut json = Vec::with_capacity(n_bytes);
+    match tollgate_wire::encode(batch, &mut json) {
+        Ok(()) => Ok(json.into_boxed_slice()),
+        Err(error) => {
+            let is_it = |metric: &MetricRef<'_>| metric.time == error.time();
+            let field = match metrics.iter().position(is_it) {
+                Some(index) if batch.created != error.time() => format!("metrics[{index}].time"),
+                _ => "created".to_owned(),
+            };
+            Err(Reason::Time { field, time: error.time() })
+        }
+    }
+}

@@ -140,7 +140,11 @@ impl Number {
             _ => return None,
         };
         let is_number = n_digits != 0 && underscores_separate_digits(&base, digits);
-        is_number.then(|| Self { base, mantissa, exponent: exponent - n_places.unwrap_or(0) * digit_exponent })
+        is_number.then(|| Self {
+            base,
+            mantissa,
+            exponent: exponent - n_places.unwrap_or(0) * digit_exponent,
+        })
     }
 
     /// Whether the 64-bit float nearest to this is infinite; `unsigned` is how it was written.

@@ -93,7 +93,7 @@ fn spellings_are_read_as_go_reads_them() {
 /// The units of 10^-38 in a plain decimal.
 fn units(plain: &str) -> BigUint {
     let (whole, places) = plain.split_once('.').unwrap_or((plain, ""));
-    format!("{whole}{places:0<38}").parse().unwrap()
+    format!("{whole}{places:0<38}").parse().expect("sums print digits")
 }
 
 proptest! {

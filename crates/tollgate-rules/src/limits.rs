@@ -1,0 +1,18 @@
+//! How much of everything is admitted. What exceeds a limit goes to quarantine; it is neither cut nor refused.
+//!
+//! The limits are far beyond what any known sender writes. They are there so that every store can key its rows by these
+//! strings. They may grow and never shrink: a recorded batch is admitted again whenever a ledger recovers.
+
+/// Bytes of `uuid` and of `env-uuid`, each. A uuid has 36; together they must fit an index entry of PostgreSQL, which
+/// ends at 2,704 bytes.
+pub const ID_BYTES_MAX: usize = 512;
+
+/// Bytes of `model-name`, `unit-name`, `charm-url` and a metric's `key`, each. Juju's own are below 300.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Bytes of one metric's labels as canonical JSON. With the names around them a series still fits the 64 KiB that the key
+/// of an embedded store can have.
+pub const LABELS_BYTES_MAX: usize = 16 * 1024;
+
+/// Metrics in one batch. Juju puts some tens into one; a batch is recorded and counted in one piece, which this bounds.
+pub const METRICS_PER_BATCH_MAX: usize = 10_000;

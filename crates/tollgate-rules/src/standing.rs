@@ -1,0 +1,56 @@
+//! Where models, units and users stand.
+
+use std::collections::BTreeMap;
+
+use tollgate_wire::Status;
+
+use crate::Posted;
+use crate::reason::excerpt;
+
+/// A meter status and a line for people. The default is GREEN without a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The colour.
+    pub status: Status,
+    /// Why, in one line; may be empty.
+    pub info: String,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { status: Status::Green, info: String::new() }
+    }
+}
+
+impl Standing {
+    /// The worse of two; of two equally bad, `self`.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        if self.status < other.status { other } else { self }
+    }
+
+    /// Where a unit stands by this element of it alone: AMBER when the element is in quarantine.
+    #[must_use]
+    pub(crate) fn by(posted: &Posted) -> Self {
+        let Some(reason) = &posted.quarantined else { return Self::default() };
+        let batch = match &*posted.id.batch_uuid {
+            "" => "a batch".to_owned(),
+            uuid => format!("batch {}", excerpt(uuid).escape_debug()),
+        };
+        Self { status: Status::Amber, info: format!("{batch} is in quarantine: {reason}") }
+    }
+}
+
+/// Where each unit of a request stands, by model uuid and unit name. Elements that name no model or no unit have no
+/// place in it.
+pub(crate) fn unit_standings(posted: &[Posted]) -> BTreeMap<(&str, &str), Standing> {
+    let mut standings = BTreeMap::<_, Standing>::new();
+    for element in posted {
+        if element.id.model_uuid.is_empty() || element.unit_name.is_empty() {
+            continue;
+        }
+        let standing = standings.entry((&*element.id.model_uuid, &*element.unit_name)).or_default();
+        *standing = std::mem::take(standing).worst(Standing::by(element));
+    }
+    standings
+}
