@@ -1,31 +1,296 @@
-//! Instants as Go's `time.Time` reads and writes them.
+//! Instants as Go's `time.Time` reads and writes them in JSON.
 
-/// An instant with the offset that it was written with. Go: `time.Time`.
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// An instant with the offset from UTC that it was written with. Go: `time.Time`.
 ///
-/// The default is Go's zero time, `0001-01-01T00:00:00Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// In JSON an RFC 3339 string: `"2018-03-22T10:15:28.5+01:00"`. Times order by instant. The default is Go's zero time,
+/// `0001-01-01T00:00:00Z`.
+///
+/// ```
+/// use tollgate_wire::Timestamp;
+///
+/// let time = Timestamp::parse("2018-03-22T10:15:28.500+01:00")?;
+/// assert_eq!(time.to_string(), "2018-03-22T10:15:28.5+01:00");
+/// assert_eq!(time.unix_seconds(), 1521710128);
+/// # Ok::<(), tollgate_wire::TimeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     unix_seconds: i64,
     nanoseconds: u32,
     offset_seconds: i32,
 }
 
+/// A text that Go's `Time.UnmarshalJSON` refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeError(String);
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "read {:?} as a time: expected RFC 3339, like 2018-03-22T10:15:28.5Z", self.0)
+    }
+}
+
+impl std::error::Error for TimeError {}
+
 impl Timestamp {
+    /// Reads what Go's `Time.UnmarshalJSON` reads: RFC 3339, and also an hour of one digit, a comma before the
+    /// fraction, offsets up to 24:60, and any number of digits in the fraction (those beyond nanoseconds are cut).
+    ///
+    /// # Errors
+    ///
+    /// When Go refuses the text too.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        parse(text.as_bytes()).ok_or_else(|| TimeError(text.to_owned()))
+    }
+
+    /// The instant so many seconds and nanoseconds after 1970-01-01T00:00:00Z, written in UTC. `None` when it cannot
+    /// be written: `nanoseconds` is a whole second or more, or the year is outside of 0 to 9999.
+    #[must_use]
+    pub fn from_unix(seconds: i64, nanoseconds: u32) -> Option<Self> {
+        let time = Self { unix_seconds: seconds, nanoseconds, offset_seconds: 0 };
+        (nanoseconds < 1_000_000_000 && time.civil().is_some()).then_some(time)
+    }
+
+    /// The system's time, in UTC; the nearest that can be written when the clock is beyond the year 9999 or before 0.
+    #[must_use]
+    pub fn from_system_time(time: SystemTime) -> Self {
+        /// 9999-12-31T23:59:59Z and 0000-01-01T00:00:00Z.
+        const LAST: i64 = 253_402_300_799;
+        const FIRST: i64 = -62_167_219_200;
+        let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => (i64::try_from(after.as_secs()).unwrap_or(LAST), after.subsec_nanos()),
+            Err(before) => {
+                let before = before.duration();
+                let seconds = -i64::try_from(before.as_secs()).unwrap_or(-FIRST);
+                match before.subsec_nanos() {
+                    0 => (seconds, 0),
+                    nanoseconds => (seconds - 1, 1_000_000_000 - nanoseconds),
+                }
+            }
+        };
+        Self { unix_seconds: seconds.clamp(FIRST, LAST), nanoseconds, offset_seconds: 0 }
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z, negative before.
     #[must_use]
-    pub fn unix_seconds(self) -> i64 { self.unix_seconds }
+    pub fn unix_seconds(self) -> i64 {
+        self.unix_seconds
+    }
 
     /// Nanoseconds within the second, below 1,000,000,000.
     #[must_use]
-    pub fn nanoseconds(self) -> u32 { self.nanoseconds }
+    pub fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
 
-    /// East of UTC, in seconds.
+    /// East of UTC, in seconds; whole minutes.
     #[must_use]
-    pub fn offset_seconds(self) -> i32 { self.offset_seconds }
+    pub fn offset_seconds(self) -> i32 {
+        self.offset_seconds
+    }
+
+    /// The JSON that Go writes, quotes included, in `buffer`; `None` when Go refuses to write it.
+    #[inline]
+    pub(crate) fn write_quoted(self, buffer: &mut TimeBuffer) -> Option<&[u8]> {
+        if SECONDS_A_DAY <= i64::from(self.offset_seconds).abs() {
+            return None;
+        }
+        let civil = self.civil()?;
+        buffer[0] = b'"';
+        let text = &mut buffer[1..];
+        text[0..2].copy_from_slice(&two_digits(civil.year / 100));
+        text[2..4].copy_from_slice(&two_digits(civil.year % 100));
+        text[4] = b'-';
+        text[5..7].copy_from_slice(&two_digits(civil.month));
+        text[7] = b'-';
+        text[8..10].copy_from_slice(&two_digits(civil.day));
+        text[10] = b'T';
+        text[11..13].copy_from_slice(&two_digits(civil.second_of_day / 3600));
+        text[13] = b':';
+        text[14..16].copy_from_slice(&two_digits(civil.second_of_day / 60 % 60));
+        text[16] = b':';
+        text[17..19].copy_from_slice(&two_digits(civil.second_of_day % 60));
+        let mut length = 19;
+        if self.nanoseconds != 0 {
+            text[19] = b'.';
+            length = 20 + write_fraction(self.nanoseconds, &mut text[20..29]);
+        }
+        if self.offset_seconds == 0 {
+            text[length] = b'Z';
+            length += 1;
+        } else {
+            let minutes = self.offset_seconds.unsigned_abs() / 60;
+            text[length] = if self.offset_seconds < 0 { b'-' } else { b'+' };
+            text[length + 1..length + 3].copy_from_slice(&two_digits(minutes / 60));
+            text[length + 3] = b':';
+            text[length + 4..length + 6].copy_from_slice(&two_digits(minutes % 60));
+            length += 6;
+        }
+        text[length] = b'"';
+        Some(&buffer[..length + 2])
+    }
+
+    /// Date and time of day at the offset; `None` outside of the years 0 to 9999.
+    fn civil(self) -> Option<Civil> {
+        let local = self.unix_seconds.checked_add(i64::from(self.offset_seconds))?;
+        let day_number = local.div_euclid(SECONDS_A_DAY);
+        let second_of_day = u32::try_from(local.rem_euclid(SECONDS_A_DAY)).ok()?;
+        let (year, month, day) = date_of(day_number)?;
+        Some(Civil { year, month, day, second_of_day })
+    }
+}
+
+/// Enough for `"2018-03-22T10:15:28.123456789+01:00"`.
+pub(crate) type TimeBuffer = [u8; 40];
+
+struct Civil {
+    year: u32,
+    month: u32,
+    day: u32,
+    second_of_day: u32,
 }
 
 impl Default for Timestamp {
     fn default() -> Self {
         Self { unix_seconds: -62_135_596_800, nanoseconds: 0, offset_seconds: 0 }
     }
+}
+
+impl fmt::Display for Timestamp {
+    /// As Go writes it in JSON; an instant that Go refuses to write shows as seconds since 1970.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buffer = [0; 40];
+        match self.write_quoted(&mut buffer).and_then(|quoted| std::str::from_utf8(quoted).ok()) {
+            Some(quoted) => f.pad(quoted.trim_matches('"')),
+            None => write!(f, "@{}.{:09}{:+}s", self.unix_seconds, self.nanoseconds, self.offset_seconds),
+        }
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        Self::parse(text)
+    }
+}
+
+const fn two_digits(value: u32) -> [u8; 2] {
+    [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
+}
+
+/// Writes nine digits without the zeros at their end and says how many are left.
+fn write_fraction(nanoseconds: u32, digits: &mut [u8]) -> usize {
+    let mut rest = nanoseconds;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1)
+}
+
+/// Go's `parseStrictRFC3339` with `time.Parse` behind it, which is the wider of the two.
+pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
+    let (date, rest) = text.split_first_chunk::<11>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T'] = *date else { return None };
+    let year = number(y1, y2)? * 100 + number(y3, y4)?;
+    let month = number(m1, m2)?;
+    let day = number(d1, d2)?;
+    if !(1..=12).contains(&month) || day < 1 || days_in(year, month) < day {
+        return None;
+    }
+
+    let (hour, rest) = match *rest {
+        [h1, h2, b':', ref rest @ ..] => (number(h1, h2)?, rest),
+        [h, b':', ref rest @ ..] => (number(b'0', h)?, rest),
+        _ => return None,
+    };
+    let [m1, m2, b':', s1, s2, ref rest @ ..] = *rest else { return None };
+    let minute = number(m1, m2)?;
+    let second = number(s1, s2)?;
+    if 23 < hour || 59 < minute || 59 < second {
+        return None;
+    }
+
+    let (nanoseconds, rest) = fraction(rest);
+    let offset_seconds = offset(rest)?;
+    let second_of_day = hour * 3600 + minute * 60 + second;
+    let unix_seconds =
+        day_number(year, month, day) * SECONDS_A_DAY + i64::from(second_of_day) - i64::from(offset_seconds);
+    Some(Timestamp { unix_seconds, nanoseconds, offset_seconds })
+}
+
+#[inline]
+fn number(tens: u8, units: u8) -> Option<u32> {
+    let (tens, units) = (tens.wrapping_sub(b'0'), units.wrapping_sub(b'0'));
+    (tens <= 9 && units <= 9).then(|| u32::from(tens) * 10 + u32::from(units))
+}
+
+/// The nanoseconds, and what follows. Without a digit behind the point there is no fraction.
+#[inline]
+fn fraction(text: &[u8]) -> (u32, &[u8]) {
+    let [b'.' | b',', digits @ ..] = text else { return (0, text) };
+    let n_digits = digits.iter().take_while(|digit| digit.is_ascii_digit()).count();
+    if n_digits == 0 {
+        return (0, text);
+    }
+    let (written, rest) = digits.split_at(n_digits);
+    let padded = written.iter().chain(std::iter::repeat(&b'0')).take(9);
+    (padded.fold(0, |nanoseconds, digit| nanoseconds * 10 + u32::from(digit - b'0')), rest)
+}
+
+/// `Z` or an offset. Go lets 24 hours and 60 minutes pass.
+#[inline]
+fn offset(text: &[u8]) -> Option<i32> {
+    if text == b"Z" {
+        return Some(0);
+    }
+    let [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = *text else { return None };
+    let hours = number(h1, h2)?;
+    let minutes = number(m1, m2)?;
+    if 24 < hours || 60 < minutes {
+        return None;
+    }
+    let seconds = i32::try_from((hours * 60 + minutes) * 60).ok()?;
+    Some(if sign == b'-' { -seconds } else { seconds })
+}
+
+fn days_in(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01. Years are counted from March, so that the leap day is the last of its year
+/// (H. Hinnant, "chrono-compatible low-level date algorithms").
+fn day_number(year: u32, month: u32, day: u32) -> i64 {
+    // One era of 400 years is added and taken off again, so that January of the year 0 stays positive.
+    let year = year + 400 - u32::from(month <= 2);
+    let era = year / 400;
+    let year_of_era = year % 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (i64::from(era) - 1) * 146_097 + i64::from(day_of_era) - 719_468
+}
+
+/// The inverse of [`day_number`]; `None` outside of the years 0 to 9999.
+fn date_of(day_number: i64) -> Option<(u32, u32, u32)> {
+    let shifted = u32::try_from(day_number.checked_add(719_468 + 146_097)?).ok()?;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = (era * 400 + year_of_era + u32::from(month <= 2)).checked_sub(400)?;
+    (year <= 9999).then_some((year, month, day))
 }
