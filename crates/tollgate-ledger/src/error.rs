@@ -14,6 +14,9 @@ pub enum Remedy {
 }
 
 /// Why a ledger call failed. On any error acknowledge nothing of the call.
+///
+/// The text names the step that failed, as it reads after "failed to"; what made it fail is its `source`. Callers branch on
+/// [`LedgerError::remedy`] alone.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}")]
 pub struct LedgerError {

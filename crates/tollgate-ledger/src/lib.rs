@@ -1,6 +1,23 @@
-//! The contract of a ledger.
-mod error; mod outcome; mod read; mod write;
+//! The contract of a ledger: what it means that a batch is recorded, whatever stores it.
+//!
+//! - [`Writer`] is the write half. It takes groups of [`Entry`] and gives an [`Outcome`] for each, once it is durable.
+//! - [`Reader`] is the read half: counts, models, batches, quarantine.
+//! - [`LedgerError`] says with [`Remedy`] what a caller can do when one of them fails.
+//! - [`MemoryLedger`] is the contract in its simplest form: the reference that others are compared with, and a ledger
+//!   for tests. It forgets everything with the process, so nothing durable is built on it.
+//! - `conformance` (a feature of that name) is the contract as a suite of checks that every ledger runs unchanged.
+//!
+//! No concrete store is here and nothing knows how the answer travels. A ledger does not decide whether a batch can be
+//! counted: that was decided before ([`tollgate_rules::judge`]); it decides whether it was seen before.
+
+mod error;
+mod memory;
+mod outcome;
+mod read;
+mod write;
+
 pub use error::{LedgerError, Remedy};
+pub use memory::MemoryLedger;
 pub use outcome::Outcome;
 pub use read::{Counts, MeterTotal, ModelSummary, Page, QuarantineItem, Reader};
 pub use write::{Entry, Ledger, Received, Writer};

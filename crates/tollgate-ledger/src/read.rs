@@ -14,32 +14,48 @@ pub struct Page {
     pub limit: usize,
 }
 
+impl Page {
+    /// The quarantine id that the page starts after. A cursor that is no id stands behind all of them: check one that
+    /// comes from outside before.
+    #[must_use]
+    pub fn after_id(&self) -> u64 {
+        match &self.cursor {
+            None => 0,
+            Some(cursor) => cursor.parse().unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// Questions that a ledger answers. Every answer includes all that was acknowledged before the question.
 pub trait Reader: Send + Sync {
     /// What the ledger holds, in figures.
     fn counts(&self) -> Counts;
 
-    /// Models in the order of their uuids, from after `page.cursor` (a model uuid).
+    /// Models in the order of the bytes of their uuids, from after `page.cursor` (a model uuid, there or not).
     ///
     /// # Errors
+    ///
     /// When the store cannot be read.
     fn models(&self, page: &Page) -> Result<Vec<ModelSummary>, LedgerError>;
 
-    /// One model.
+    /// One model; `None` when it has no recorded batch.
     ///
     /// # Errors
+    ///
     /// When the store cannot be read.
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError>;
 
-    /// The canonical JSON of one recorded batch.
+    /// The canonical JSON of one recorded batch: the bytes of [`tollgate_rules::Admitted::body`].
     ///
     /// # Errors
+    ///
     /// When the store cannot be read, or what is stored does not match its checksum.
     fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError>;
 
     /// Quarantined elements in the order of their ids, from after `page.cursor` (an id in decimal).
     ///
     /// # Errors
+    ///
     /// When the store cannot be read.
     fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError>;
 }
@@ -53,7 +69,7 @@ pub struct Counts {
     pub n_metrics: u64,
     /// Models that have at least one batch.
     pub n_models: u64,
-    /// Elements set aside, conflicts included.
+    /// Elements set aside, conflicts included; each once, however often it came.
     pub n_quarantined: u64,
 }
 
@@ -62,15 +78,15 @@ pub struct Counts {
 pub struct ModelSummary {
     /// The model's uuid.
     pub model_uuid: String,
-    /// The name in the newest batch (by its `created`).
+    /// The name in the newest batch: the one `created` last; of several, the one recorded last.
     pub model_name: String,
-    /// Units seen, sorted.
+    /// Units seen, in the order of their bytes. A batch of the model itself names none and adds none.
     pub units: Vec<String>,
     /// Recorded batches.
     pub n_batches: u64,
-    /// Newest `created` among the batches, RFC 3339.
+    /// `created` of the newest batch as its sender wrote it, RFC 3339.
     pub last_created: String,
-    /// By meter, sorted by key.
+    /// By meter, whatever the unit and the labels; in the order of the bytes of the keys.
     pub meters: Vec<MeterTotal>,
 }
 
@@ -88,7 +104,7 @@ pub struct MeterTotal {
 /// One element in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineItem {
-    /// The quarantine's own id of it, growing from 1.
+    /// The quarantine's own id of it: the first has 1, later ones have larger ids, perhaps with gaps.
     pub id: u64,
     /// The model, empty when it did not say.
     pub model_uuid: String,
@@ -96,12 +112,12 @@ pub struct QuarantineItem {
     pub batch_uuid: String,
     /// The unit, empty when it did not say.
     pub unit_name: String,
-    /// A stable code of the reason: `value`, `conflict`, `missing-uuid`, …
+    /// The reason's code ([`tollgate_rules::Reason::code`]): `value`, `conflict`, `missing-uuid`, …
     pub code: String,
     /// The reason as a sentence.
     pub reason: String,
-    /// When the collector took it in, RFC 3339.
+    /// When the collector first took it in, RFC 3339.
     pub received: String,
-    /// The element as it came (bytes that are not UTF-8 replaced).
+    /// The element as it came; of a conflict, the newcomer's canonical JSON.
     pub body: String,
 }

@@ -1,10 +1,11 @@
 //! The write half.
 
-use tollgate_rules::{Admitted, Quarantined};
+use std::sync::Arc;
+
+use tollgate_rules::{Admitted, Quarantined, Verdict};
 use tollgate_wire::Timestamp;
 
 use crate::{LedgerError, Outcome, Reader};
-use std::sync::Arc;
 
 /// One element of a group, in the order of its request.
 #[derive(Debug, Clone)]
@@ -15,6 +16,15 @@ pub enum Entry {
     Quarantine(Quarantined),
 }
 
+impl From<Verdict> for Entry {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Admitted(admitted) => Self::Batch(admitted),
+            Verdict::Quarantined(quarantined) => Self::Quarantine(quarantined),
+        }
+    }
+}
+
 /// When the collector took the group in, by its own clock.
 pub type Received = Timestamp;
 
@@ -22,8 +32,16 @@ pub type Received = Timestamp;
 pub trait Writer: Send {
     /// Makes a group durable and says what became of each element, in the same order.
     ///
-    /// Elements are taken in order: the second of two equal batches in one group is a duplicate of the first.
-    /// Blocks until the group is on stable storage.
+    /// Elements are taken in order, each as if it were alone: the second of two equal batches in one group is a duplicate
+    /// of the first. Identity is the pair of model uuid and batch uuid, as the exact strings sent.
+    ///
+    /// - A batch is recorded when its id is new, whatever quarantine holds under that id.
+    /// - A batch whose id is recorded with the same digest is a duplicate. With another digest it is a conflict: the
+    ///   newcomer goes to quarantine ([`Quarantined::conflict`]) and nothing of what is recorded changes.
+    /// - Quarantine holds each element once: an element with the id and the digest of one that is already there is not
+    ///   stored again and has that one's quarantine id, for ever.
+    ///
+    /// Blocks until all of the group is on stable storage, duplicates' first copies included.
     ///
     /// # Errors
     ///
