@@ -1,7 +1,7 @@
 //! The owned types through serde, for other formats and for JSON inside of JSON.
 //!
 //! The rules of the fields are Go's here too: keys without regard to case, unknown and missing keys, `null` anywhere, repeated
-//! keys. What is a document at all is the deserializer's affair: `serde_json` refuses lone halves of surrogates, broken UTF-8
+//! keys (but what a repeated key cut off a slice does not come back with a third). What is a document at all is the deserializer's affair: `serde_json` refuses lone halves of surrogates, broken UTF-8
 //! and more than 128 levels, all of which Go takes. [`crate::from_slice`] and [`crate::to_vec`] are exact.
 
 use std::collections::BTreeMap;

@@ -196,7 +196,7 @@ impl Encode for Base64Ref<'_> {
 /// let elements = document.batches()?;
 /// assert_eq!(elements[0].batch.as_ref().unwrap().uuid, "a");
 /// let error = elements[1].batch.as_ref().unwrap_err();
-/// assert_eq!(error.to_string(), "decode element 1 at byte 38: expected an array in \"metrics\", found '7'");
+/// assert_eq!(error.to_string(), "decode element 1 at byte 37: expected an array in \"metrics\", found '7'");
 /// assert_eq!(error.identity.uuid, "b");
 /// assert_eq!(elements[2].batch.as_ref().unwrap().uuid, "c");
 /// # Ok::<(), tollgate_wire::DecodeError>(())
