@@ -1,1 +1,24 @@
-fn main() {}
+//! `tollgate`, the one binary: a usage-metering collector and the tools around it.
+//!
+//! This crate is the rim. It reads the command line and the configuration, names the concrete ledger, prints,
+//! and turns errors into exit codes. It decides nothing about batches: the format is `tollgate-wire`, the rules
+//! are `tollgate-rules`, HTTP is `tollgate-collector`, storage is `tollgate-ledger-embedded`.
+//!
+//! Reading order: [`cli`] (what can be asked), [`commands`] (a file for each command), [`exit`] (how it ends),
+//! [`output`] (standard output that may be closed early).
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+mod commands;
+mod configuration;
+mod exit;
+mod output;
+
+fn main() -> ExitCode {
+    // Wrong usage ends inside `parse`, with clap's exit code 2.
+    let cli = cli::Cli::parse();
+    exit::conclude(commands::run(cli.command))
+}

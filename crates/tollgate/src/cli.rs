@@ -1,0 +1,58 @@
+//! What can be asked on the command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{check, completions, config, man};
+
+/// Usage metering: batches in, durable acknowledgements and meter statuses out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollgate",
+    version,
+    about,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  tollgate check batches.json
+
+Exit codes:
+  0  all is well
+  1  what was checked is bad, or the work failed (the reason is on standard error)
+  2  the command line or the configuration is wrong; nothing was done
+ 70  the ledger failed while serving and closed itself; what was acknowledged is durable, start again"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order of the help.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(check::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let name = command.get_name();
+            assert!(help.contains(&format!("  tollgate {name}")), "`tollgate {name} --help` has no example");
+        }
+    }
+}

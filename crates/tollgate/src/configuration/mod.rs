@@ -1,0 +1,206 @@
+//! The configuration: built-in defaults, then the file, then the environment, then the command line.
+//!
+//! A section's keys, defaults and documentation live beside their user ([`tollgate_collector::Settings`]); this
+//! module lays the sources over one another and remembers where each value came from. It reads values through
+//! serde alone, so a new key of a section needs nothing here.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::exit;
+
+mod environment;
+mod file;
+mod layers;
+mod origin;
+mod print;
+
+pub(crate) use print::print;
+
+use layers::Layers;
+use origin::Origin;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Configuration {
+    /// The HTTP side.
+    pub(crate) collector: tollgate_collector::Settings,
+    /// Where batches are kept.
+    pub(crate) ledger: LedgerSection,
+}
+
+/// Where batches are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LedgerSection {
+    /// The folder of the embedded ledger, made when it is not there.
+    pub(crate) location: String,
+}
+
+impl Default for LedgerSection {
+    fn default() -> Self {
+        // In the working folder: a first try needs neither a flag nor rights elsewhere, and what it made is in sight.
+        Self { location: "tollgate-ledger".to_owned() }
+    }
+}
+
+/// The flags of the commands that read the configuration.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Flags {
+    /// Read this TOML file. Without it there are the defaults, the environment and the flags.
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    config: Option<PathBuf>,
+    /// The ledger's folder, made when it is not there [default: ./tollgate-ledger].
+    #[arg(long, value_name = "DIR")]
+    ledger: Option<String>,
+    /// Where senders post; port 0 takes a free one [default: 127.0.0.1:8480].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<std::net::SocketAddr>,
+    /// Where operators look; a loopback address, port 0 takes a free one [default: 127.0.0.1:8481].
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<std::net::SocketAddr>,
+}
+
+/// The effective configuration and where it came from.
+pub(crate) struct Loaded {
+    /// What counts.
+    pub(crate) configuration: Configuration,
+    layers: Layers,
+}
+
+impl Flags {
+    /// Reads all sources. Every error is one of usage and names the place to mend.
+    pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
+        self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))
+    }
+
+    fn lay(
+        &self,
+        variables: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> anyhow::Result<Loaded> {
+        let mut layers = Layers::of_defaults(&Configuration::default()).context("lay out the defaults")?;
+        if let Some(path) = &self.config {
+            file::lay(&mut layers, path)
+                .with_context(|| format!("read the configuration {}", path.display()))?;
+        }
+        environment::lay(&mut layers, variables).context("read the configuration from the environment")?;
+        let flags = [
+            ("ledger", "location", "--ledger", self.ledger.clone()),
+            ("collector", "listen", "--listen", self.listen.map(|addr| addr.to_string())),
+            ("collector", "admin", "--admin", self.admin.map(|addr| addr.to_string())),
+        ];
+        for (section, key, flag, value) in flags {
+            if let Some(value) = value {
+                layers
+                    .set(&[section, key], value.into(), Origin::Flag(flag))
+                    .with_context(|| format!("use the flag {flag}"))?;
+            }
+        }
+        Ok(Loaded { configuration: layers.configuration()?, layers })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loads a file of this text, these variables and these flags.
+    fn load(text: &str, variables: &[(&str, &str)], listen: Option<&str>) -> anyhow::Result<Loaded> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("t.toml");
+        std::fs::write(&path, text).expect("write");
+        let flags = Flags {
+            config: Some(path),
+            ledger: None,
+            listen: listen.map(|addr| addr.parse().expect("an address")),
+            admin: None,
+        };
+        flags.lay(variables.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[track_caller]
+    fn check_refused(text: &str, variables: &[(&str, &str)], expected: &[&str]) {
+        let error = format!("{:#}", load(text, variables, None).err().expect("refused"));
+        for part in expected {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let text = "[collector]\nlisten = '1.1.1.1:1'\nbody_bytes_max = 1\nconnections_max = 1\n";
+        let variables =
+            [("TOLLGATE_COLLECTOR_LISTEN", "2.2.2.2:2"), ("TOLLGATE_COLLECTOR_BODY_BYTES_MAX", "2")];
+        let loaded = load(text, &variables, Some("3.3.3.3:3")).expect("good");
+        let collector = &loaded.configuration.collector;
+        assert_eq!(collector.listen.to_string(), "3.3.3.3:3");
+        assert_eq!(collector.body_bytes_max, 2);
+        assert_eq!(collector.connections_max, 1);
+        assert_eq!(collector.admin, tollgate_collector::Settings::default().admin);
+
+        let printed = print(&loaded);
+        for (key, origin) in [
+            ("listen", "flag --listen"),
+            ("body_bytes_max", "environment TOLLGATE_COLLECTOR_BODY_BYTES_MAX"),
+            ("connections_max", "t.toml:4"),
+            ("admin", "default"),
+        ] {
+            let line = printed.lines().find(|line| line.starts_with(key)).expect("printed");
+            assert!(line.ends_with(origin), "{line}");
+        }
+        // What is printed is a configuration: the same one.
+        assert_eq!(toml::from_str::<Configuration>(&printed).expect("is TOML"), loaded.configuration);
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_key_line_and_what_is_allowed() {
+        check_refused("[collector]\nlisten_on = 1\n", &[], &["t.toml", "line 2", "listen_on", "`listen`"]);
+        check_refused("[colector]\n", &[], &["line 1", "colector", "`collector`"]);
+        check_refused(
+            "\n[collector]\nbody_bytes_max = 'big'\n",
+            &[],
+            &["line 3", "body_bytes_max", "expected a whole number"],
+        );
+        check_refused("[collector]\nlisten = 'here'\n", &[], &["line 2", "listen", "socket address"]);
+        check_refused("[collector\n", &[], &["line 1"]);
+    }
+
+    #[test]
+    fn a_bad_variable_is_refused_with_its_name_and_what_is_allowed() {
+        check_refused(
+            "",
+            &[("TOLLGATE_COLLECTOR_BODY_BYTES_MAX", "big")],
+            &["TOLLGATE_COLLECTOR_BODY_BYTES_MAX=\"big\"", "expected a whole number"],
+        );
+        check_refused("", &[("TOLLGATE_COLLECTOR_LISTEN", "here")], &["TOLLGATE_COLLECTOR_LISTEN=\"here\""]);
+        check_refused(
+            "",
+            &[("TOLLGATE_LEDGER_LOCATON", "x")],
+            &["unknown variable TOLLGATE_LEDGER_LOCATON", "TOLLGATE_LEDGER_LOCATION"],
+        );
+    }
+
+    #[test]
+    fn what_a_cluster_sets_by_itself_is_no_configuration() {
+        let variables = [
+            ("TOLLGATE_COLLECTOR_SERVICE_HOST", "10.0.0.1"),
+            ("TOLLGATE_COLLECTOR_SERVICE_PORT", "8480"),
+            ("TOLLGATE_COLLECTOR_SERVICE_PORT_WIRE", "8480"),
+            ("TOLLGATE_COLLECTOR_PORT", "tcp://10.0.0.1:8480"),
+            ("TOLLGATE_COLLECTOR_PORT_8480_TCP_ADDR", "10.0.0.1"),
+        ];
+        assert_eq!(load("", &variables, None).expect("good").configuration, Configuration::default());
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let loaded = load("ledger.location = 'postgres://me:hunter2@db/x'", &[], None).expect("good");
+        let printed = print(&loaded);
+        assert!(printed.contains("postgres://me:[redacted]@db/x"), "{printed}");
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+}

@@ -1,0 +1,6 @@
+//! The built binary, run as its users run it.
+
+mod check;
+mod config;
+mod help;
+mod tollgate;
