@@ -1,34 +1,32 @@
-//! The HTTP side of a metering collector.
+//! The HTTP side of a metering collector: batches come in on one listener, operators look at another.
+//!
+//! A post's way is the order of the modules: a connection ([`server`]) carries a request to its route ([`wire_routes`]),
+//! which ([`post`]) reads it within limits ([`body`], [`budget`], [`decompress`]), decides on each element ([`decode`]),
+//! has all of them made durable together with those of other requests ([`commit`]), and only then answers ([`reply`]).
+//! What fails on the way becomes a [`problem`]: the only place that knows status codes.
+//!
+//! This crate does not know any concrete ledger: it gets an open one and owns its write half on one thread. It keeps no
+//! state of its own that would have to survive. It does not do TLS, HTTP/2 or authentication; both listeners are on
+//! loopback unless told otherwise, and the admin listener stays there.
+
+mod admin_routes;
+mod body;
+mod budget;
+mod collector;
+mod commit;
+mod decode;
+mod decompress;
 mod error;
+mod health;
+mod metrics;
+mod observe;
+mod post;
+mod problem;
+mod reply;
+mod server;
 mod settings;
+mod wire_routes;
+
+pub use collector::Collector;
 pub use error::CollectorError;
 pub use settings::Settings;
-
-/// A collector that is bound and not yet serving.
-pub struct Collector;
-impl Collector {
-    /// Binds both listeners.
-    ///
-    /// # Errors
-    /// When a setting cannot work or an address cannot be bound.
-    pub async fn bind(settings: Settings, _ledger: tollgate_ledger::Ledger) -> Result<Self, CollectorError> {
-        settings.check()?;
-        Ok(Self)
-    }
-    /// Where senders post.
-    pub fn listen_addr(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], 0).into()
-    }
-    /// Where operators look.
-    pub fn admin_addr(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], 0).into()
-    }
-    /// Serves.
-    ///
-    /// # Errors
-    /// When the ledger failed for good.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
-        shutdown.await;
-        Ok(())
-    }
-}

@@ -24,6 +24,8 @@ pub struct Settings {
     /// A compressed body as it came, at most. Batches shrink at least to a quarter, so half of `body_bytes_max`
     /// is generous.
     pub compressed_bytes_max: usize,
+    /// Batches in one request, at most. A batch that says anything has hundreds of bytes; this is for those that do not.
+    pub request_batches_max: usize,
     /// The bodies of all requests together, at most; beyond that a request is answered 503. Decoded batches take
     /// two to three times their body, so this bounds memory to about 200 MiB.
     pub in_flight_bytes_max: usize,
@@ -57,6 +59,7 @@ impl Default for Settings {
             admin: (Ipv4Addr::LOCALHOST, 8481).into(),
             body_bytes_max: 32 << 20,
             compressed_bytes_max: 16 << 20,
+            request_batches_max: 100_000,
             in_flight_bytes_max: 64 << 20,
             header_timeout_ms: 10_000,
             body_timeout_ms: 60_000,
@@ -79,6 +82,7 @@ impl Settings {
             admin: (Ipv4Addr::LOCALHOST, 0).into(),
             body_bytes_max: 1 << 20,
             compressed_bytes_max: 256 << 10,
+            request_batches_max: 1_000,
             in_flight_bytes_max: 4 << 20,
             header_timeout_ms: 300,
             body_timeout_ms: 600,
@@ -105,6 +109,7 @@ impl Settings {
         for (key, value) in [
             ("body_bytes_max", self.body_bytes_max),
             ("compressed_bytes_max", self.compressed_bytes_max),
+            ("request_batches_max", self.request_batches_max),
             ("connections_max", self.connections_max),
             ("group_batches_max", self.group_batches_max),
             ("queue_batches_max", self.queue_batches_max),

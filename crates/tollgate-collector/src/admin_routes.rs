@@ -1,0 +1,207 @@
+//! Where operators look.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use tollgate_ledger::{LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
+use tollgate_rules::BatchId;
+use tracing::error;
+
+use crate::error::chain;
+use crate::health::Health;
+use crate::metrics::{Levels, MEDIA_TYPE};
+use crate::post::Post;
+use crate::problem::Problem;
+
+/// Rows on a page when nothing is said.
+const ROWS: usize = 100;
+
+/// Rows on a page, at most: a page is built in memory.
+const ROWS_MAX: usize = 1_000;
+
+/// What the admin listener looks at.
+pub(crate) struct Admin {
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) post: Arc<Post>,
+}
+
+/// All that the admin listener answers.
+pub(crate) fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .route("/version", get(version))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/models", get(models))
+        .route("/api/v1/models/{model}", get(model))
+        .route("/api/v1/batches/{model}/{batch}", get(batch))
+        .route("/api/v1/quarantine", get(quarantine))
+        .route("/api/v1/quarantine/{id}", get(quarantine_item))
+        .fallback(async || Problem::NoSuchPath)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .with_state(admin)
+}
+
+async fn index() -> Response {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("index.html"))).into_response()
+}
+
+async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+    match admin.health.not_ready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+#[derive(Serialize)]
+struct Version {
+    version: &'static str,
+}
+
+async fn version() -> Json<Version> {
+    Json(Version { version: env!("CARGO_PKG_VERSION") })
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response, Problem> {
+    let page = admin
+        .read(|admin| {
+            let levels = Levels {
+                queue_batches: admin.post.queue.n_waiting(),
+                in_flight_bytes: admin.post.budget.held_bytes(),
+                ledger: admin.reader.counts(),
+            };
+            Ok(admin.post.metrics.render(&levels))
+        })
+        .await?;
+    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], page).into_response())
+}
+
+/// Which stretch of a listing is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageParameters {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+type PageQuery = Result<Query<PageParameters>, QueryRejection>;
+
+/// A stretch of a listing.
+#[derive(Serialize)]
+struct Rows<T> {
+    rows: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+async fn models(
+    State(admin): State<Arc<Admin>>,
+    query: PageQuery,
+) -> Result<Json<Rows<ModelSummary>>, Problem> {
+    let page = page(query)?;
+    let limit = page.limit;
+    let found = admin.read(move |admin| admin.reader.models(&one_more(page))).await?;
+    Ok(Json(rows(found, limit, |model| model.model_uuid.clone())))
+}
+
+async fn model(
+    State(admin): State<Arc<Admin>>,
+    Path(model_uuid): Path<String>,
+) -> Result<Json<ModelSummary>, Problem> {
+    let found = admin.read(move |admin| admin.reader.model(&model_uuid)).await?;
+    found.map(Json).ok_or(Problem::NoSuchItem { what: "model" })
+}
+
+async fn batch(
+    State(admin): State<Arc<Admin>>,
+    Path((model_uuid, batch_uuid)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id = BatchId { model_uuid: model_uuid.into(), batch_uuid: batch_uuid.into() };
+    let found = admin.read(move |admin| admin.reader.batch(&id)).await?;
+    let canonical = found.ok_or(Problem::NoSuchItem { what: "batch" })?;
+    Ok(([(CONTENT_TYPE, "application/json")], canonical).into_response())
+}
+
+async fn quarantine(
+    State(admin): State<Arc<Admin>>,
+    query: PageQuery,
+) -> Result<Json<Rows<QuarantineItem>>, Problem> {
+    let page = page(query)?;
+    if let Some(cursor) = &page.cursor
+        && cursor.parse::<u64>().is_err()
+    {
+        let reason = format!("cursor {cursor:?} is not one that this listing gave: start without one.");
+        return Err(Problem::BadParameter { reason });
+    }
+    let limit = page.limit;
+    let found = admin.read(move |admin| admin.reader.quarantine(&one_more(page))).await?;
+    Ok(Json(rows(found, limit, |item| item.id.to_string())))
+}
+
+async fn quarantine_item(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+) -> Result<Json<QuarantineItem>, Problem> {
+    let id: u64 = id.parse().map_err(|_| Problem::BadParameter {
+        reason: format!("{id:?} is not the id of an element: a number."),
+    })?;
+    let before = id.checked_sub(1).map(|before| before.to_string());
+    let page = Page { cursor: before, limit: 1 };
+    let found = admin.read(move |admin| admin.reader.quarantine(&page)).await?;
+    let item = found.into_iter().find(|item| item.id == id);
+    item.map(Json).ok_or(Problem::NoSuchItem { what: "element in quarantine" })
+}
+
+impl Admin {
+    /// Asks the ledger, on a thread where that may take its time.
+    async fn read<T: Send + 'static>(
+        self: Arc<Self>,
+        question: impl FnOnce(&Self) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let answer = spawn_blocking(move || question(&self)).await.map_err(|error| {
+            error!(%error, "reading the ledger panicked: a bug");
+            Problem::Bug
+        })?;
+        answer.map_err(|failure| {
+            error!(error = %chain(&failure), "the ledger cannot be read");
+            match failure.remedy() {
+                Remedy::Retry | Remedy::FreeSpace => Problem::LedgerBusy,
+                Remedy::Restart => Problem::LedgerClosed,
+                Remedy::Repair => Problem::Damaged,
+            }
+        })
+    }
+}
+
+fn page(query: PageQuery) -> Result<Page, Problem> {
+    let Query(parameters) =
+        query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    let limit = parameters.limit.unwrap_or(ROWS);
+    if !(1..=ROWS_MAX).contains(&limit) {
+        let reason = format!("limit {limit} is outside 1 to {ROWS_MAX}.");
+        return Err(Problem::BadParameter { reason });
+    }
+    Ok(Page { cursor: parameters.cursor, limit })
+}
+
+/// A row more than wanted tells whether there is another page.
+fn one_more(page: Page) -> Page {
+    Page { limit: page.limit + 1, ..page }
+}
+
+fn rows<T>(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Rows<T> {
+    let there_are_more = limit < rows.len();
+    rows.truncate(limit);
+    let next_cursor = if there_are_more { rows.last().map(cursor) } else { None };
+    Rows { rows, next_cursor }
+}

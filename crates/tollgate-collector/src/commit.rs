@@ -1,0 +1,289 @@
+//! Group commit: many requests, one sync, an answer for each.
+//!
+//! One thread owns the ledger's write half. It takes what waits, makes it durable in one group and answers each waiter.
+//! A waiter that has gone changes nothing for the others: what it sent is recorded and its answer is dropped.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
+use tollgate_ledger::{Entry, LedgerError, Outcome, Remedy, Writer};
+use tollgate_wire::Timestamp;
+use tracing::{debug, error, warn};
+
+use crate::CollectorError;
+use crate::budget::Reservation;
+use crate::error::chain;
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// Why the entries of one request are not acknowledged. Some of them may be written all the same; the sender sends them
+/// again and they come back as duplicates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unrecorded {
+    /// As many batches wait as are allowed.
+    QueueFull,
+    /// It did not work this time.
+    Busy,
+    /// There is no room on the disk.
+    DiskFull,
+    /// The ledger is closed for writing.
+    Closed,
+}
+
+/// Where requests hand their entries in.
+#[derive(Clone)]
+pub(crate) struct CommitQueue {
+    jobs: mpsc::UnboundedSender<Message>,
+    /// One permit a batch that may wait: this is what bounds `jobs`.
+    room: Arc<Semaphore>,
+    queue_batches_max: usize,
+}
+
+/// The thread that owns the ledger's write half, seen from outside.
+pub(crate) struct Committer {
+    ended: oneshot::Receiver<Result<(), LedgerError>>,
+}
+
+enum Message {
+    Record(Job),
+    Close,
+}
+
+/// The entries of one request on their way into the ledger.
+struct Job {
+    entries: Vec<Entry>,
+    answer: oneshot::Sender<Result<Vec<Outcome>, Unrecorded>>,
+    /// Room in the queue, given back when the job is taken into a group.
+    room: OwnedSemaphorePermit,
+    /// What the entries hold of the budget, given back when they are recorded.
+    reservation: Reservation,
+}
+
+/// Starts the thread that owns `writer`.
+pub(crate) fn start(
+    writer: Box<dyn Writer>,
+    group_batches_max: usize,
+    queue_batches_max: usize,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+) -> Result<(CommitQueue, Committer), CollectorError> {
+    let (jobs, waiting) = mpsc::unbounded_channel();
+    let (end, ended) = oneshot::channel();
+    let room = Arc::new(Semaphore::new(queue_batches_max));
+    let committer = CommitterThread { group_batches_max, metrics, health };
+    thread::Builder::new()
+        .name("committer".to_owned())
+        .spawn(move || {
+            // When the committer panics, `end` is dropped unsent, and so is every job: all waiters are answered.
+            let end_of_ledger = committer.run(writer, waiting);
+            end.send(end_of_ledger).ok();
+        })
+        .map_err(|source| CollectorError::Thread { source })?;
+    Ok((CommitQueue { jobs, room, queue_batches_max }, Committer { ended }))
+}
+
+impl CommitQueue {
+    /// Makes the entries durable and says what became of each, in the same order.
+    ///
+    /// The entries go in before this waits: when the answer is dropped half-way, they are recorded all the same.
+    pub(crate) async fn commit(
+        &self,
+        entries: Vec<Entry>,
+        reservation: Reservation,
+    ) -> Result<Vec<Outcome>, Unrecorded> {
+        // A request with more than the queue may ever hold waits for an empty queue's worth of room.
+        let n_batches = entries.len().min(self.queue_batches_max);
+        let n_batches = u32::try_from(n_batches).map_err(|_| Unrecorded::QueueFull)?;
+        let room = match self.room.clone().try_acquire_many_owned(n_batches) {
+            Ok(room) => room,
+            Err(TryAcquireError::NoPermits) => return Err(Unrecorded::QueueFull),
+            Err(TryAcquireError::Closed) => return Err(Unrecorded::Closed),
+        };
+        let (answer, outcomes) = oneshot::channel();
+        let job = Job { entries, answer, room, reservation };
+        self.jobs.send(Message::Record(job)).map_err(|_| Unrecorded::Closed)?;
+        // A job that the committer drops unanswered was not recorded: the ledger is closed.
+        outcomes.await.unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    /// How many batches wait.
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.queue_batches_max.saturating_sub(self.room.available_permits())
+    }
+
+    /// Lets nothing more in. What waits is recorded, then the ledger is closed.
+    pub(crate) fn close(&self) {
+        self.room.close();
+        // When nobody receives, the committer has ended already.
+        self.jobs.send(Message::Close).ok();
+    }
+}
+
+impl Committer {
+    /// Waits for the end of the committer: after [`CommitQueue::close`], or when the ledger failed for good.
+    pub(crate) async fn ended(&mut self) -> Result<(), CollectorError> {
+        match (&mut self.ended).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(CollectorError::Ledger { source }),
+            Err(_panicked) => Err(CollectorError::Committer),
+        }
+    }
+}
+
+/// What the committer's thread owns besides the writer.
+struct CommitterThread {
+    group_batches_max: usize,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+impl CommitterThread {
+    /// Records group after group until the queue is closed or the ledger fails for good. Whatever is still in the queue
+    /// when this returns is dropped with it, which answers its waiters that the ledger is closed.
+    fn run(
+        &self,
+        mut writer: Box<dyn Writer>,
+        mut waiting: mpsc::UnboundedReceiver<Message>,
+    ) -> Result<(), LedgerError> {
+        let mut queue = Queue { waiting: &mut waiting, held: None, open: true };
+        while let Some(group) = queue.next_group(self.group_batches_max) {
+            if let Err(end) = self.record(writer.as_mut(), group) {
+                error!(error = %chain(&end), "the ledger failed: nothing more is acknowledged until a restart");
+                return Err(end);
+            }
+        }
+        if let Err(failure) = writer.close() {
+            warn!(error = %chain(&failure), "the ledger did not close cleanly: the next start takes longer");
+        }
+        Ok(())
+    }
+
+    /// Makes one group durable and answers its waiters. An error is the end of the ledger.
+    fn record(&self, writer: &mut dyn Writer, group: Vec<Job>) -> Result<(), LedgerError> {
+        let mut entries = Vec::with_capacity(group.iter().map(|job| job.entries.len()).sum());
+        let mut waiters = Vec::with_capacity(group.len());
+        for job in group {
+            drop(job.room);
+            waiters.push((job.entries.len(), job.answer, job.reservation));
+            entries.extend(job.entries);
+        }
+        let n_entries = entries.len();
+        let n_metrics_each: Vec<usize> = entries.iter().map(n_metrics).collect();
+        let started = Instant::now();
+        let received = Timestamp::from_system_time(SystemTime::now());
+
+        // IMPORTANT: nothing is answered before this returned; an acknowledgement is a promise that survives power loss.
+        let recorded = writer.record(entries, received);
+
+        let took = started.elapsed();
+        match recorded {
+            Ok(outcomes) => {
+                assert_eq!(outcomes.len(), n_entries, "a ledger gives one outcome for each entry");
+                let n_metrics = outcomes
+                    .iter()
+                    .zip(&n_metrics_each)
+                    .filter(|(outcome, _)| **outcome == Outcome::Recorded)
+                    .map(|(_, n_metrics)| n_metrics)
+                    .sum();
+                self.metrics.count_group(&outcomes, n_metrics, took);
+                self.health.set_recorded();
+                debug!(
+                    n_batches = n_entries,
+                    n_requests = waiters.len(),
+                    took_us = took.as_micros(),
+                    "recorded a group"
+                );
+                let mut outcomes = outcomes.into_iter();
+                for (n_entries, answer, _reservation) in waiters {
+                    // A waiter that has gone does not hear of it.
+                    answer.send(Ok(outcomes.by_ref().take(n_entries).collect())).ok();
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                self.metrics.count_record_failure();
+                let unrecorded = match failure.remedy() {
+                    Remedy::Retry => Unrecorded::Busy,
+                    Remedy::FreeSpace => Unrecorded::DiskFull,
+                    Remedy::Restart | Remedy::Repair => Unrecorded::Closed,
+                };
+                match unrecorded {
+                    Unrecorded::DiskFull => self.health.set_disk_full(),
+                    Unrecorded::Closed => self.health.set_ledger_closed(),
+                    Unrecorded::QueueFull | Unrecorded::Busy => {}
+                }
+                warn!(
+                    n_batches = n_entries,
+                    n_requests = waiters.len(),
+                    error = %chain(&failure),
+                    "a group was not recorded"
+                );
+                for (_, answer, _reservation) in waiters {
+                    answer.send(Err(unrecorded)).ok();
+                }
+                if unrecorded == Unrecorded::Closed { Err(failure) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+fn n_metrics(entry: &Entry) -> usize {
+    match entry {
+        Entry::Batch(batch) => batch.readings().len(),
+        Entry::Quarantine(_) => 0,
+    }
+}
+
+/// The waiting jobs in the order in which they came.
+struct Queue<'a> {
+    waiting: &'a mut mpsc::UnboundedReceiver<Message>,
+    /// Taken from `waiting` but too large for the group that was being filled: it begins the next one.
+    held: Option<Job>,
+    open: bool,
+}
+
+impl Queue<'_> {
+    /// All that waits, up to `batches_max`; blocks until there is something. A request is never split: one with more
+    /// than `batches_max` is a group of its own. `None` when the queue is closed and empty.
+    fn next_group(&mut self, batches_max: usize) -> Option<Vec<Job>> {
+        let first = match self.held.take() {
+            Some(job) => job,
+            None => self.wait()?,
+        };
+        let mut n_batches = first.entries.len();
+        let mut group = vec![first];
+        while n_batches < batches_max
+            && let Some(job) = self.take_waiting()
+        {
+            if batches_max < n_batches + job.entries.len() {
+                self.held = Some(job);
+                break;
+            }
+            n_batches += job.entries.len();
+            group.push(job);
+        }
+        Some(group)
+    }
+
+    fn wait(&mut self) -> Option<Job> {
+        let message = if self.open { self.waiting.blocking_recv() } else { None };
+        self.accept(message)
+    }
+
+    fn take_waiting(&mut self) -> Option<Job> {
+        let message = if self.open { self.waiting.try_recv().ok() } else { None };
+        message.and_then(|message| self.accept(Some(message)))
+    }
+
+    fn accept(&mut self, message: Option<Message>) -> Option<Job> {
+        match message {
+            Some(Message::Record(job)) => Some(job),
+            Some(Message::Close) | None => {
+                self.open = false;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! From a document to what is recorded: each element admitted or set aside.
+
+use tollgate_ledger::Entry;
+use tollgate_rules::{Posted, Verdict, judge};
+use tollgate_wire::Document;
+
+use crate::problem::Problem;
+
+/// A decoded document: for each element, in order, what goes into the ledger and what its answer needs.
+#[derive(Debug, Default)]
+pub(crate) struct Decoded {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) posted: Vec<Posted>,
+}
+
+/// Decides on every element. Only a document that is not JSON of the right outer shape, or that has too many elements, is
+/// refused; a bad element is set aside and its neighbours go on.
+pub(crate) fn decode(document: &[u8], batches_max: usize) -> Result<Decoded, Problem> {
+    let mut decoded = Decoded::default();
+    for element in Document::new(document).elements() {
+        let element = element.map_err(|error| Problem::BadJson {
+            reason: format!("{error}. Nothing of it was recorded."),
+            offset: error.offset(),
+        })?;
+        if batches_max == decoded.entries.len() {
+            return Err(Problem::TooManyBatches { batches_max });
+        }
+        let verdict = judge(&element);
+        decoded.posted.push(Posted::new(&element, &verdict));
+        decoded.entries.push(match verdict {
+            Verdict::Admitted(batch) => Entry::Batch(batch),
+            Verdict::Quarantined(quarantined) => Entry::Quarantine(quarantined),
+        });
+    }
+    Ok(decoded)
+}

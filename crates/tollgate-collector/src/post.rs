@@ -1,0 +1,143 @@
+//! The way of one post: bytes in, durable, bytes out.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use axum::extract::Request;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tollgate_ledger::Outcome;
+use tollgate_wire::Nanoseconds;
+use tracing::{debug, error, info};
+use uuid::Uuid;
+
+use crate::Settings;
+use crate::body::{self, BodyLimits, Received};
+use crate::budget::{Budget, Reservation};
+use crate::commit::{CommitQueue, Unrecorded};
+use crate::decode::{Decoded, decode};
+use crate::decompress::{Encoding, decompress};
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::reply::{AnswerShape, reply};
+
+/// Up to this size a document is decoded where it was read: handing it over takes longer than 40 batches do.
+const AT_ONCE_BYTES_MAX: usize = 32 << 10;
+
+/// Up to this many elements an answer is written where its outcomes arrived.
+const AT_ONCE_BATCHES_MAX: usize = 1_000;
+
+/// What answers posts.
+pub(crate) struct Post {
+    pub(crate) budget: Budget,
+    pub(crate) queue: CommitQueue,
+    pub(crate) metrics: Arc<Metrics>,
+    /// As many as there are cores: what decodes beyond that only takes memory.
+    workers: Arc<Semaphore>,
+    body_limits: BodyLimits,
+    batches_max: usize,
+    grace_period: Nanoseconds,
+}
+
+impl Post {
+    pub(crate) fn new(settings: &Settings, queue: CommitQueue, metrics: Arc<Metrics>) -> Self {
+        let n_workers = available_parallelism().map_or(1, usize::from);
+        Self {
+            budget: Budget::new(settings.in_flight_bytes_max),
+            queue,
+            metrics,
+            workers: Arc::new(Semaphore::new(n_workers)),
+            body_limits: BodyLimits::of(settings),
+            batches_max: settings.request_batches_max,
+            grace_period: Nanoseconds(settings.grace_period_nanoseconds()),
+        }
+    }
+
+    /// Records what was posted and gives the body of the answer.
+    pub(crate) async fn answer(&self, request: Request, shape: AnswerShape) -> Result<Vec<u8>, Problem> {
+        let (head, body) = request.into_parts();
+        let received = body::receive(&head.headers, body, &self.budget, self.body_limits).await?;
+        self.metrics.count_received(received.bytes.len());
+
+        let is_small = received.encoding == Encoding::Identity && received.bytes.len() <= AT_ONCE_BYTES_MAX;
+        let (body_bytes_max, batches_max) = (self.body_limits.body_bytes_max, self.batches_max);
+        let metrics = self.metrics.clone();
+        let (Decoded { entries, posted }, reservation) =
+            self.work(is_small, move || decide(received, body_bytes_max, batches_max, &metrics)).await??;
+
+        let outcomes = if entries.is_empty() {
+            Vec::new() // Nothing to promise, so nothing to wait for.
+        } else {
+            self.queue.commit(entries, reservation).await?
+        };
+        log(&outcomes);
+
+        let is_small = posted.len() <= AT_ONCE_BATCHES_MAX;
+        let grace_period = self.grace_period;
+        let uuid = Uuid::new_v4().to_string();
+        let answer = self.work(is_small, move || reply(uuid, posted, &outcomes, shape, grace_period)).await?;
+        answer.map_err(|error| {
+            error!(%error, "an answer cannot be written: a bug");
+            Problem::Bug
+        })
+    }
+
+    /// Does what takes the processor for a while: small things here, others on a thread of their own, so that the
+    /// connections go on meanwhile.
+    async fn work<T: Send + 'static>(
+        &self,
+        is_small: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        if is_small {
+            return Ok(work());
+        }
+        let worker = self.workers.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let worked = spawn_blocking(move || {
+            // Goes along: the thread goes on even when nobody waits for it any more.
+            let _worker = worker;
+            work()
+        });
+        worked.await.map_err(|error| {
+            error!(%error, "the work on a request panicked: a bug");
+            Problem::Bug
+        })
+    }
+}
+
+/// From the bytes that came to what is recorded of them, and what that holds of the budget.
+fn decide(
+    received: Received,
+    body_bytes_max: usize,
+    batches_max: usize,
+    metrics: &Metrics,
+) -> Result<(Decoded, Reservation), Problem> {
+    let mut reservation = received.reservation;
+    let document = decompress(received.bytes, received.encoding, body_bytes_max)?;
+    metrics.count_body(document.len());
+    reservation.grow_to(document.len()).map_err(|_| Problem::Overloaded { what: "bytes" })?;
+    Ok((decode(&document, batches_max)?, reservation))
+}
+
+impl From<Unrecorded> for Problem {
+    fn from(unrecorded: Unrecorded) -> Self {
+        match unrecorded {
+            Unrecorded::QueueFull => Self::Overloaded { what: "batches" },
+            Unrecorded::Busy => Self::LedgerBusy,
+            Unrecorded::DiskFull => Self::DiskFull,
+            Unrecorded::Closed => Self::LedgerClosed,
+        }
+    }
+}
+
+fn log(outcomes: &[Outcome]) {
+    let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
+    let n_conflicts = count(|outcome| matches!(outcome, Outcome::Conflict { .. }));
+    let n_quarantined = count(|outcome| matches!(outcome, Outcome::Quarantined { .. }));
+    let n_batches = outcomes.len();
+    if n_conflicts + n_quarantined == 0 {
+        debug!(n_batches, "a post is durable");
+    } else {
+        info!(n_batches, n_conflicts, n_quarantined, "a post is durable, part of it in quarantine");
+    }
+}

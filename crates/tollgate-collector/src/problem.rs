@@ -1,0 +1,200 @@
+//! What a request is told when it fails: the only place that knows status codes.
+//!
+//! 4xx: this request will never work. 503: send it again after a while. 507: send it again when there is room.
+//! 500: a bug.
+
+use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// How long a refused sender is asked to wait. Some groups are durable by then, and a restart has recovered.
+const RETRY_AFTER_SECONDS: u16 = 5;
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// The body is not JSON of the right outer shape.
+    BadJson { reason: String, offset: usize },
+    /// The body is not what its `Content-Encoding` says.
+    BadCompression { encoding: &'static str, reason: String },
+    /// The body ended before its announced length, or its chunks are malformed.
+    BadBody { reason: String },
+    /// The body did not arrive in time.
+    SlowBody { timeout_ms: u64 },
+    /// The body is over a limit.
+    BodyTooLarge { what: &'static str, bytes_max: usize },
+    /// The body has more elements than are taken at once.
+    TooManyBatches { batches_max: usize },
+    /// The body is compressed in a way that is not understood, or more than once.
+    UnsupportedEncoding { encodings: String },
+    /// As much is being worked on as is allowed.
+    Overloaded { what: &'static str },
+    /// The ledger could not record this time, and changed nothing.
+    LedgerBusy,
+    /// The ledger has no room.
+    DiskFull,
+    /// The ledger is closed for writing.
+    LedgerClosed,
+    /// A parameter of a query is not understood.
+    BadParameter { reason: String },
+    /// There is nothing at this path.
+    NoSuchPath,
+    /// There is no such model, batch or quarantined element.
+    NoSuchItem { what: &'static str },
+    /// The path does not take this method.
+    MethodNotAllowed,
+    /// What is stored is damaged.
+    Damaged,
+    /// A bug.
+    Bug,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<usize>,
+}
+
+impl Problem {
+    /// Status, the stable last part of `type`, and the title.
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::BadJson { .. } => {
+                (StatusCode::BAD_REQUEST, "bad-json", "The body is not a list of batches")
+            }
+            Self::BadCompression { .. } => {
+                (StatusCode::BAD_REQUEST, "bad-compression", "The body cannot be decompressed")
+            }
+            Self::BadBody { .. } => {
+                (StatusCode::BAD_REQUEST, "bad-body", "The body is incomplete or malformed")
+            }
+            Self::BadParameter { .. } => {
+                (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not understood")
+            }
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
+            Self::NoSuchItem { .. } => (StatusCode::NOT_FOUND, "no-such-item", "There is no such thing"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method")
+            }
+            Self::SlowBody { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "slow-body", "The body did not arrive in time")
+            }
+            Self::BodyTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
+            }
+            Self::TooManyBatches { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-many-batches", "The body has too many batches")
+            }
+            Self::UnsupportedEncoding { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", "The encoding is not supported")
+            }
+            Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "What is stored is damaged"),
+            Self::Bug => (StatusCode::INTERNAL_SERVER_ERROR, "bug", "The collector has a bug"),
+            Self::Overloaded { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The collector is busy")
+            }
+            Self::LedgerBusy => (StatusCode::SERVICE_UNAVAILABLE, "ledger-busy", "The ledger is busy"),
+            Self::LedgerClosed => (StatusCode::SERVICE_UNAVAILABLE, "ledger-closed", "The ledger is closed"),
+            Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The ledger's disk is full"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::BadJson { reason, .. } | Self::BadBody { reason } | Self::BadParameter { reason } => {
+                reason.clone()
+            }
+            Self::BadCompression { encoding, reason } => {
+                format!("The body is said to be {encoding} but {reason}. Nothing of it was recorded.")
+            }
+            Self::SlowBody { timeout_ms } => {
+                format!("The body had {timeout_ms} ms to arrive. Nothing of it was recorded: send it again.")
+            }
+            Self::BodyTooLarge { what, bytes_max } => {
+                format!(
+                    "{what} may have {bytes_max} bytes. Nothing of it was recorded: post fewer batches at once."
+                )
+            }
+            Self::TooManyBatches { batches_max } => {
+                format!(
+                    "A body may have {batches_max} batches. Nothing of it was recorded: post fewer at once."
+                )
+            }
+            Self::UnsupportedEncoding { encodings } => format!(
+                "Content-Encoding {encodings:?} is not understood: use one of gzip or zstd, once, or none."
+            ),
+            Self::Overloaded { what } => {
+                format!("As many {what} are in work as are allowed. Nothing was recorded: send it again.")
+            }
+            Self::LedgerBusy => "Nothing is acknowledged: send it again.".to_owned(),
+            Self::DiskFull => {
+                "Nothing is acknowledged: send it again when the operator has freed space.".to_owned()
+            }
+            Self::LedgerClosed => {
+                "Nothing is acknowledged: send it again when the collector has restarted.".to_owned()
+            }
+            Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
+            Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
+            Self::MethodNotAllowed => "The Allow header lists what it takes.".to_owned(),
+            Self::Damaged => {
+                "The collector's log says what and where; `tollgate verify` checks all.".to_owned()
+            }
+            Self::Bug => "The collector's log says where.".to_owned(),
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self {
+            Self::Overloaded { .. } | Self::LedgerBusy | Self::LedgerClosed | Self::DiskFull => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            }
+            Self::SlowBody { .. } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::UnsupportedEncoding { .. } => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
+            }
+            // Where the rest of the body would begin is not known.
+            Self::BadBody { .. } | Self::BodyTooLarge { .. } => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::BadJson { .. }
+            | Self::BadCompression { .. }
+            | Self::BadParameter { .. }
+            | Self::TooManyBatches { .. }
+            | Self::NoSuchPath
+            | Self::NoSuchItem { .. }
+            | Self::MethodNotAllowed
+            | Self::Damaged
+            | Self::Bug => {}
+        }
+        headers
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, slug, title) = self.kind();
+        let offset = match &self {
+            Self::BadJson { offset, .. } => Some(*offset),
+            _ => None,
+        };
+        let document = Document {
+            r#type: format!("urn:tollgate:problem:{slug}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            offset,
+        };
+        let body = serde_json::to_vec(&document).expect("strings and numbers always serialize");
+        (status, self.headers(), body).into_response()
+    }
+}

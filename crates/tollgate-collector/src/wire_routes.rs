@@ -1,0 +1,50 @@
+//! Where senders post.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+use crate::post::Post;
+use crate::problem::Problem;
+use crate::reply::AnswerShape;
+
+/// Under which bases senders know a collector. Juju appends `/metrics` to whatever its `metering-url` says, and over the
+/// years the collector's own address carried these.
+const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus/v3"];
+
+/// All that the wire listener answers. Nothing redirects: a Go client follows a redirect with a GET, which looks like an
+/// empty success.
+pub(crate) fn router(post_state: Arc<Post>) -> Router {
+    let mut router = Router::new();
+    for base in BASES {
+        // A configured base may end in a slash; JEM 0.9 posted to the base itself.
+        for path in ["/metrics", "//metrics", "/"] {
+            router = router.route(&format!("{base}{path}"), post(metrics));
+        }
+        if !base.is_empty() {
+            router = router.route(base, post(metrics));
+        }
+        router = router.route(&format!("{base}/users/metrics"), post(users_metrics));
+    }
+    router
+        .fallback(async || Problem::NoSuchPath)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .with_state(post_state)
+}
+
+async fn metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
+    answer(&post, request, AnswerShape::ByContent).await
+}
+
+async fn users_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
+    answer(&post, request, AnswerShape::Users).await
+}
+
+async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {
+    let body = post.answer(request, shape).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
