@@ -1,1 +1,38 @@
-//! tollgate-journal
+//! An append-only log of byte records in a folder.
+//!
+//! [`Journal::append`] returns when its records are on stable storage; from then on they are found again after a
+//! crash or a power cut, whole, once, and in order, or opening fails and names the file and the offset of the
+//! damage. Records are written in groups, one sync each. A group is there whole or not at all.
+//!
+//! What the crate does not do: it does not know what a record means, never changes or removes one, has no index,
+//! no threads and no clock, and retries no failed write or sync.
+//!
+//! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: [`format`] and
+//! [`frame`] (bytes, without I/O), [`disk`] (all I/O goes through it), [`survey`] and [`groups`] (the one way to
+//! walk a journal, used by reading, verifying and recovery alike), [`attest`], [`open`](Journal::open), [`journal`].
+
+mod attest;
+mod disk;
+mod error;
+mod format;
+mod frame;
+mod groups;
+mod journal;
+mod position;
+mod reader;
+mod recovery;
+mod segment;
+mod survey;
+mod verify;
+
+#[cfg(feature = "sim")]
+pub use disk::sim;
+pub use disk::{Disk, DiskFile, Lock, RealDisk, Room};
+pub use error::{Fault, JournalError};
+pub use format::{GROUP_BYTES_MAX, Kind};
+pub use groups::{Group, Groups, Tail};
+pub use journal::{Journal, Options};
+pub use position::{Checkpoint, GroupPosition, RecordPosition};
+pub use reader::Reader;
+pub use recovery::Recovery;
+pub use verify::{Verified, verify};

@@ -1,0 +1,170 @@
+//! A folder on a real file system.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{Disk, DiskFile, Lock, Room};
+
+/// Files are for their owner alone: a batch carries credentials.
+const FILE_MODE: u32 = 0o600;
+
+/// A folder on a real file system.
+#[derive(Debug)]
+pub struct RealDisk {
+    path: PathBuf,
+    // Kept open: an error of the folder is reported to those who had it open when it happened.
+    folder: File,
+}
+
+impl RealDisk {
+    /// Opens the folder at `path`, which must exist.
+    ///
+    /// # Errors
+    /// When it does not exist, is not a folder, or may not be read.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        if !fs::metadata(&path)?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"));
+        }
+        let folder = File::open(&path)?;
+        Ok(Self { path, folder })
+    }
+
+    /// Opens the folder at `path`, and makes it first when there is none.
+    ///
+    /// Only the last part of the path is made: a missing parent is more often a disk that is not mounted than a
+    /// wish for a new and empty store.
+    ///
+    /// # Errors
+    /// When it can neither be opened nor made.
+    pub fn open_or_create(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        match fs::create_dir(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        // Also when it was there: whoever made it may have died before the next line.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        Self::open(path)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Disk for RealDisk {
+    fn folder(&self) -> &Path {
+        &self.path
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            // A name that is not UTF-8 is none of ours.
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(FILE_MODE);
+        Ok(Box::new(RealFile(options.open(self.at(name))?)))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(RealFile(OpenOptions::new().read(true).write(true).open(self.at(name))?)))
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(RealFile(File::open(self.at(name))?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.at(from), self.at(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.at(name))
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.folder.sync_all()
+    }
+
+    fn room(&self) -> io::Result<Room> {
+        let figures = rustix::fs::fstatvfs(&self.folder)?;
+        Ok(Room { free_bytes: figures.f_bavail.saturating_mul(figures.f_frsize) })
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Lock> {
+        let path = self.at(name);
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // The lock is the kernel's; the text is only for whoever is refused.
+                file.set_len(0)?;
+                file.write_all(std::process::id().to_string().as_bytes())?;
+                Ok(Lock::Held(Box::new(file)))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+                Ok(Lock::Taken { pid })
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn salt(&self) -> u64 {
+        // The standard library's keys against hash flooding: random from the operating system.
+        RandomState::new().hash_one(std::process::id())
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut n_read = 0;
+        while n_read < buffer.len() {
+            match self.0.read_at(&mut buffer[n_read..], offset + n_read as u64) {
+                Ok(0) => break,
+                Ok(n) => n_read += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(n_read)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.write_at(bytes, offset) {
+                // Nothing was written: a signal came first.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

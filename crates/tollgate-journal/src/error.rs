@@ -1,0 +1,186 @@
+//! How a journal fails.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The disk refused a step.
+    #[error("{step} {}", path.display())]
+    Disk {
+        /// What was tried.
+        step: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// What is stored is not what was written.
+    #[error("read {} at offset {offset}: {fault}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What is wrong there.
+        fault: Fault,
+    },
+    /// There is no journal in the folder.
+    #[error("find a journal in {}: it holds no segment", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process writes to the journal.
+    #[error("take {}: {} has it", path.display(), pid.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who has it, when it can be told.
+        pid: Option<u32>,
+    },
+    /// A later program wrote it.
+    #[error("read {}: it has format version {version}, and this program knows versions up to {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The newest that can be read.
+        known: u32,
+    },
+    /// The journal holds records of another kind.
+    #[error("open {}: it is a journal of kind {found:?}, not {expected:?}", path.display())]
+    OtherKind {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// There is too little room; nothing was written.
+    #[error(
+        "append {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
+        path.display()
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What the group takes.
+        needed_bytes: u64,
+        /// What is free.
+        free_bytes: u64,
+        /// What must stay free.
+        kept_bytes: u64,
+    },
+    /// The group is over a limit; nothing was written.
+    #[error("append a group of {bytes} bytes: a group has {bytes_max} at most")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The largest size.
+        bytes_max: u64,
+    },
+    /// An earlier write or sync failed; only opening the journal anew can tell what is stored.
+    #[error("append to {}: it was closed by an earlier failure", path.display())]
+    Closed {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// What is wrong at one place of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The file ends inside a frame or header.
+    #[error("the file ends inside of it")]
+    CutShort,
+    /// The bytes are no frame's or header's.
+    #[error("nothing that a journal writes begins here")]
+    Unknown,
+    /// The header's checksum does not match.
+    #[error("the checksum of the header does not match")]
+    Header,
+    /// The frame was written to another file.
+    #[error("the group belongs to another segment")]
+    OtherSegment,
+    /// The payload's checksum does not match.
+    #[error("the checksum of the payload does not match")]
+    Payload,
+    /// The payload cannot be taken apart, though its checksum matches.
+    #[error("the payload is not a list of records")]
+    Records,
+    /// Another group was expected.
+    #[error("expected group {expected}, found group {found}")]
+    Sequence {
+        /// The group that should be here.
+        expected: u64,
+        /// The group that is.
+        found: u64,
+    },
+    /// The group is intact in itself, but not the one that was written after the group before it.
+    #[error("the group does not continue the hash chain")]
+    Chain,
+    /// The segment is not the one that its name says.
+    #[error("expected segment {expected}, found segment {found}")]
+    Segment {
+        /// The number in the name.
+        expected: u64,
+        /// The number in the header.
+        found: u64,
+    },
+    /// The segment does not begin where the one before it ends.
+    #[error("the segment does not continue the one before it")]
+    Discontinued,
+    /// A file is not there.
+    #[error("the segment is missing, though later ones or groups in it are known to have been durable")]
+    SegmentMissing,
+    /// A sealed segment has another length than when it was sealed.
+    #[error("the file has {found} bytes, and had {expected} when it was sealed")]
+    Length {
+        /// As sealed.
+        expected: u64,
+        /// As found.
+        found: u64,
+    },
+    /// A group is not there.
+    #[error("group {sequence} is missing, though it is known to have been durable")]
+    GroupMissing {
+        /// The group.
+        sequence: u64,
+    },
+    /// A position that nothing was stored under.
+    #[error("the group has no record {record}")]
+    NoSuchRecord {
+        /// The record asked for.
+        record: u32,
+    },
+}
+
+impl Fault {
+    /// Whether a write that a crash cut short can look like this.
+    pub(crate) fn may_be_torn(self) -> bool {
+        match self {
+            Self::CutShort | Self::Unknown | Self::Header | Self::OtherSegment | Self::Payload => true,
+            Self::Records
+            | Self::Sequence { .. }
+            | Self::Chain
+            | Self::Segment { .. }
+            | Self::Discontinued
+            | Self::SegmentMissing
+            | Self::Length { .. }
+            | Self::GroupMissing { .. }
+            | Self::NoSuchRecord { .. } => false,
+        }
+    }
+}
+
+impl JournalError {
+    pub(crate) fn disk(step: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Disk { step, path, source }
+    }
+}

@@ -1,0 +1,209 @@
+//! The bytes of a segment's header, names of files, and limits.
+
+use std::fmt;
+
+use crate::Fault;
+
+/// The newest format version that this program reads, and the one that it writes.
+pub(crate) const VERSION: u32 = 1;
+
+/// Bytes of one group's records with their lengths, at most: it is held in memory whole. A frame's length field
+/// could say eight times more.
+pub const GROUP_BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes of a segment's header.
+pub(crate) const SEGMENT_HEADER_BYTES: usize = 128;
+
+/// Not text in any encoding in use, so that no tool takes a segment for a text file.
+const SEGMENT_MAGIC: [u8; 8] = *b"\xF5tgjrnl\n";
+
+/// Locked by the process that writes.
+pub(crate) const LOCK: &str = "lock";
+
+/// A segment under construction; only its rename makes it one.
+pub(crate) const NEW_SEGMENT: &str = "new-segment";
+
+/// What the records of a journal are: a short ASCII word, so that nobody opens a spool as a ledger.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Kind([u8; 16]);
+
+impl Kind {
+    /// A kind by its name.
+    ///
+    /// # Panics
+    ///
+    /// When `name` is longer than 16 bytes or not lower-case ASCII letters and `-`; as a constant it does not
+    /// compile then.
+    #[must_use]
+    pub const fn new(name: &str) -> Self {
+        let name = name.as_bytes();
+        assert!(name.len() <= 16, "the name of a kind has 16 letters at most");
+        let mut bytes = [0; 16];
+        let mut index = 0;
+        while index < name.len() {
+            assert!(name[index].is_ascii_lowercase() || name[index] == b'-', "not a lower-case letter");
+            bytes[index] = name[index];
+            index += 1;
+        }
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
+        write!(f, "{}", self.0[..length].escape_ascii())
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({self})")
+    }
+}
+
+/// The name of segment `number`.
+pub(crate) fn segment_name(number: u64) -> String {
+    format!("{number:016x}.segment")
+}
+
+/// The number of the segment called `name`; `None` for any other file.
+pub(crate) fn segment_number(name: &str) -> Option<u64> {
+    let number = u64::from_str_radix(name.strip_suffix(".segment")?, 16).ok()?;
+    // Each number has one name.
+    (segment_name(number) == name).then_some(number)
+}
+
+/// What a segment says about itself at its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) kind: Kind,
+    /// Counted from 1.
+    pub(crate) number: u64,
+    /// The sequence of its first group.
+    pub(crate) first_sequence: u64,
+    /// The hash chain before its first group.
+    pub(crate) chain: [u8; 32],
+    /// In each of the segment's frames: tells them from what another file left on the same disk blocks, and from
+    /// frames that somebody put into a record.
+    pub(crate) salt: u64,
+    /// The sealed length of the segment before it; 0 in the first one.
+    pub(crate) previous_bytes: u64,
+}
+
+/// Why a segment's header cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum HeaderError {
+    Fault(Fault),
+    Newer(u32),
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        // 12..16 is zero.
+        bytes[16..32].copy_from_slice(&self.kind.0);
+        bytes[32..40].copy_from_slice(&self.number.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.first_sequence.to_le_bytes());
+        bytes[48..80].copy_from_slice(&self.chain);
+        bytes[80..88].copy_from_slice(&self.salt.to_le_bytes());
+        bytes[88..96].copy_from_slice(&self.previous_bytes.to_le_bytes());
+        // 96..124 is zero.
+        let checksum = crc32c::crc32c(&bytes[..124]);
+        bytes[124..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
+        let Some(bytes) = bytes.get(..SEGMENT_HEADER_BYTES) else {
+            return Err(HeaderError::Fault(Fault::CutShort));
+        };
+        if bytes[..8] != SEGMENT_MAGIC {
+            return Err(HeaderError::Fault(Fault::Unknown));
+        }
+        // The checksum is at the same place in every version, so a damaged version is not taken for a newer one.
+        if crc32c::crc32c(&bytes[..124]) != u32_at(bytes, 124) {
+            return Err(HeaderError::Fault(Fault::Header));
+        }
+        let version = u32_at(bytes, 8);
+        if version != VERSION {
+            return Err(HeaderError::Newer(version));
+        }
+        Ok(Self {
+            kind: Kind(array_at(bytes, 16)),
+            number: u64_at(bytes, 32),
+            first_sequence: u64_at(bytes, 40),
+            chain: array_at(bytes, 48),
+            salt: u64_at(bytes, 80),
+            previous_bytes: u64_at(bytes, 88),
+        })
+    }
+}
+
+/// The `N` bytes from `offset`, which the caller knows to be there.
+pub(crate) fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[offset..offset + N]);
+    array
+}
+
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes(array_at(bytes, offset))
+}
+
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_le_bytes(array_at(bytes, offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader {
+            kind: Kind::new("test"),
+            number: 3,
+            first_sequence: 70,
+            chain: [0xAB; 32],
+            salt: 0x0102_0304_0506_0708,
+            previous_bytes: 4096,
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back() {
+        assert_eq!(SegmentHeader::decode(&header().encode()), Ok(header()));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_header_shows() {
+        for bit in 0..SEGMENT_HEADER_BYTES * 8 {
+            let mut bytes = header().encode();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let error = SegmentHeader::decode(&bytes).expect_err("a flipped bit");
+            assert!(matches!(error, HeaderError::Fault(_)), "bit {bit}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_header_is_told_from_a_damaged_one() {
+        let mut bytes = header().encode();
+        bytes[8] = 2;
+        let checksum = crc32c::crc32c(&bytes[..124]);
+        bytes[124..].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Newer(2)));
+    }
+
+    #[test]
+    fn each_segment_has_one_name() {
+        assert_eq!(segment_name(26), "000000000000001a.segment");
+        assert_eq!(segment_number("000000000000001a.segment"), Some(26));
+        for other in
+            ["1a.segment", "000000000000001A.segment", "+00000000000001a.segment", "lock", ".segment"]
+        {
+            assert_eq!(segment_number(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Writing a journal.
+
+use std::sync::Arc;
+
+use crate::attest::Attested;
+use crate::disk::Held;
+use crate::format::{GROUP_BYTES_MAX, Kind, LOCK, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
+use crate::frame::{FRAME_HEADER_BYTES, encode, payload_bytes};
+use crate::recovery::{OpenEnd, recover};
+use crate::segment::{self, write_whole};
+use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, Recovery};
+
+/// How a journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// What the records are.
+    pub kind: Kind,
+    /// A segment that would be longer with the next group is sealed; a longer group gets a segment of its own.
+    /// Smaller segments are sooner free to be copied away; each costs an open file and a header to check at start.
+    pub segment_bytes_max: u64,
+    /// Free bytes that no group may take. Without such a reserve the disk fills in the middle of a write, which
+    /// closes the journal; with it a group is refused whole, and later ones succeed when there is room again.
+    pub free_bytes_min: u64,
+}
+
+impl Options {
+    /// The usual figures for records of `kind`.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, segment_bytes_max: 256 << 20, free_bytes_min: 64 << 20 }
+    }
+
+    /// Small figures, so that a test meets every branch.
+    #[must_use]
+    pub fn for_testing(kind: Kind) -> Self {
+        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0 }
+    }
+}
+
+/// A journal open for writing: one in all processes at a time.
+#[derive(Debug)]
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    end: OpenEnd,
+    /// Whether something failed, so that what is stored is no longer known.
+    is_closed: bool,
+    /// The frame under construction; kept for its memory.
+    frame: Vec<u8>,
+    _lock: Box<dyn Held>,
+}
+
+impl Journal {
+    /// Opens the journal in the folder of `disk`, and makes it when there is none.
+    ///
+    /// Everything that an earlier [`Journal::append`] returned for is there, and durable. What may also be there
+    /// is the last group, whole, that an append began and did not return for.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::InUse`] while another process has it. [`JournalError::Damaged`] when something is missing
+    /// or changed that is known to have been durable; then nothing was changed. Or when the disk fails.
+    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovery), JournalError> {
+        let path = || disk.folder().to_owned();
+        let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
+            Lock::Held(lock) => lock,
+            Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }),
+        };
+        let (end, recovery) = recover(&disk, options.kind)?;
+        let journal = Self { disk, options, end, is_closed: false, frame: Vec::new(), _lock: lock };
+        Ok((journal, recovery))
+    }
+
+    /// Writes `records` as one group and returns when they are durable. They get the positions
+    /// [`GroupPosition::record`] 0, 1, … of the group.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Full`] and [`JournalError::TooLarge`]: nothing was changed, and later appends may succeed.
+    /// After any other error it is unknown whether the group is stored, and every further append fails with
+    /// [`JournalError::Closed`]: only opening the journal anew can tell.
+    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<GroupPosition, JournalError> {
+        if self.is_closed {
+            return Err(JournalError::Closed { path: self.disk.folder().into() });
+        }
+        let payload_bytes = payload_bytes(records);
+        if GROUP_BYTES_MAX < payload_bytes {
+            return Err(JournalError::TooLarge { bytes: payload_bytes, bytes_max: GROUP_BYTES_MAX });
+        }
+        let frame_bytes = FRAME_HEADER_BYTES as u64 + payload_bytes;
+        self.check_room(frame_bytes)?;
+
+        // Until everything has succeeded: an early return or a panic leaves the journal closed.
+        self.is_closed = true;
+        let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
+        if !is_empty && self.options.segment_bytes_max < self.end.offset + frame_bytes {
+            self.start_segment()?;
+        }
+        let link = encode(&mut self.frame, &self.end.link, self.end.header.salt, records);
+        let segment = self.end.header.number;
+        let path = || self.disk.folder().join(segment_name(segment));
+        write_whole(&*self.end.file, &self.frame, self.end.offset)
+            .map_err(JournalError::disk("append to", path()))?;
+        // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
+        // what it could not write, and another sync would succeed for nothing.
+        self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
+        let position = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
+        self.end.link = link;
+        self.end.offset += frame_bytes;
+        // The group is durable whatever comes of this; a disk that fails here is trusted with no other.
+        self.is_closed = self.end.attest_file.write(&Attested { segment, link }).is_err();
+        Ok(position)
+    }
+
+    /// The end of the last group.
+    #[must_use]
+    pub fn end(&self) -> Checkpoint {
+        let OpenEnd { header, offset, link, .. } = &self.end;
+        Checkpoint { sequence: link.sequence, segment: header.number, offset: *offset, chain: link.chain }
+    }
+
+    /// Reads this journal, now and after it was closed.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.disk.clone(), self.options.kind)
+    }
+
+    /// Makes durable what proves that the last group was, and closes.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails; nothing that was appended is at risk.
+    pub fn close(self) -> Result<(), JournalError> {
+        if self.is_closed {
+            return Ok(());
+        }
+        let failed = JournalError::disk("sync the attestation in", self.disk.folder().into());
+        self.end.attest_file.sync().map_err(failed)
+    }
+
+    fn check_room(&self, needed_bytes: u64) -> Result<(), JournalError> {
+        let path = || self.disk.folder().to_owned();
+        let room = self.disk.room().map_err(JournalError::disk("measure the free space of", path()))?;
+        // A new segment's header may come on top.
+        let needed_bytes = needed_bytes + SEGMENT_HEADER_BYTES as u64;
+        let kept_bytes = self.options.free_bytes_min;
+        if room.free_bytes < needed_bytes.saturating_add(kept_bytes) {
+            return Err(JournalError::Full {
+                path: path(),
+                needed_bytes,
+                free_bytes: room.free_bytes,
+                kept_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// Seals the segment, whose groups are all durable, and starts the next.
+    fn start_segment(&mut self) -> Result<(), JournalError> {
+        let header = SegmentHeader {
+            kind: self.options.kind,
+            number: self.end.header.number + 1,
+            first_sequence: self.end.link.sequence + 1,
+            chain: self.end.link.chain,
+            salt: self.disk.salt(),
+            previous_bytes: self.end.offset,
+        };
+        self.end.file = segment::create(&*self.disk, &header)?;
+        self.end.header = header;
+        self.end.offset = SEGMENT_HEADER_BYTES as u64;
+        Ok(())
+    }
+}

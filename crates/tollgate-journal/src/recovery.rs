@@ -1,0 +1,142 @@
+//! Opening a journal for writing: finding its end after whatever happened.
+
+use std::sync::Arc;
+
+use crate::attest::{self, AttestFile, Attested};
+use crate::format::{NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
+use crate::frame::Link;
+use crate::groups::OpenSegment;
+use crate::segment::{self, write_whole};
+use crate::survey::survey;
+use crate::{Checkpoint, Disk, DiskFile, Fault, Groups, JournalError, Kind, Tail};
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Whether there was no journal, and one was made.
+    pub is_new: bool,
+    /// How many segments there are.
+    pub n_segments: u64,
+    /// The end of the last group.
+    pub end: Checkpoint,
+    /// The write of a group that a crash had cut short, which was dropped; it had never been acknowledged.
+    pub dropped: Option<Tail>,
+}
+
+/// The segment that is appended to.
+#[derive(Debug)]
+pub(crate) struct OpenEnd {
+    pub(crate) header: SegmentHeader,
+    pub(crate) file: Box<dyn DiskFile>,
+    /// Its length.
+    pub(crate) offset: u64,
+    pub(crate) link: Link,
+    pub(crate) attest_file: AttestFile,
+}
+
+/// Finds the end of the journal and makes all before it durable. The caller holds the lock.
+///
+/// Each step can be cut short and done again from the start.
+pub(crate) fn recover(disk: &Arc<dyn Disk>, kind: Kind) -> Result<(OpenEnd, Recovery), JournalError> {
+    let survey = survey(&**disk)?;
+    let is_new = survey.last == 0;
+    if is_new {
+        create_first(&**disk, kind)?;
+    } else {
+        check_sealed(&**disk, kind, survey.last)?;
+    }
+    let last = survey.last.max(1);
+
+    let mut groups = Groups::from_segment(disk.clone(), last)?;
+    let mut last_offset = SEGMENT_HEADER_BYTES as u64;
+    while let Some(group) = groups.next().transpose()? {
+        last_offset = group.position().offset;
+    }
+    // From here on nothing is damaged, and the folder may be changed.
+    let end = groups.checkpoint();
+    let link = Link { sequence: end.sequence, chain: end.chain };
+
+    let name = segment_name(last);
+    let path = disk.folder().join(&name);
+    let file = disk.open(&name).map_err(JournalError::disk("open", path.clone()))?;
+    if groups.tail().is_some() {
+        file.truncate(end.offset)
+            .map_err(JournalError::disk("cut the unfinished group from", path.clone()))?;
+    }
+    // IMPORTANT: the last group may be in the page cache alone, left by a process that died before its sync
+    // returned or whose sync failed; after a failed one, another sync would succeed and do nothing. It is written
+    // again, and synced, before anything is acknowledged because it is there.
+    rewrite(&*file, last_offset, end.offset)
+        .map_err(JournalError::disk("make the last group durable in", path))?;
+    let folder_failed = |step| JournalError::disk(step, disk.folder().into());
+    if survey.has_new_segment {
+        disk.remove(NEW_SEGMENT).map_err(folder_failed("remove an unfinished segment from"))?;
+    }
+    // The rename that gave the last segment its name may have been cut off from its sync.
+    disk.sync_folder().map_err(folder_failed("sync"))?;
+
+    let attest_file = AttestFile::open(&**disk).map_err(folder_failed("open the attestation in"))?;
+    attest_file
+        .write(&Attested { segment: last, link })
+        .map_err(folder_failed("write the attestation in"))?;
+
+    let header = groups.segment_header().clone();
+    let recovery = Recovery { is_new, n_segments: last, end, dropped: groups.tail() };
+    Ok((OpenEnd { header, file, offset: end.offset, link, attest_file }, recovery))
+}
+
+/// Writes and syncs the bytes of `file` from `start` to `end` as they are.
+fn rewrite(file: &dyn DiskFile, start: u64, end: u64) -> std::io::Result<()> {
+    let mut bytes = vec![0; usize::try_from(end - start).map_err(std::io::Error::other)?];
+    let n_read = file.read_at(&mut bytes, start)?;
+    if n_read != bytes.len() {
+        return Err(std::io::Error::other("the file became shorter"));
+    }
+    if !bytes.is_empty() {
+        write_whole(file, &bytes, start)?;
+    }
+    file.sync_data()
+}
+
+/// Makes the first segment of a new journal.
+fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
+    // An empty journal must not take the place of one whose segments are gone.
+    if attest::read(disk)?.is_some_and(|attested| 0 < attested.link.sequence) {
+        let path = disk.folder().join(segment_name(1));
+        return Err(JournalError::Damaged { path, offset: 0, fault: Fault::SegmentMissing });
+    }
+    let link = Link::genesis(kind);
+    let header = SegmentHeader {
+        kind,
+        number: 1,
+        first_sequence: 1,
+        chain: link.chain,
+        salt: disk.salt(),
+        previous_bytes: 0,
+    };
+    segment::create(disk, &header)?;
+    Ok(())
+}
+
+/// Checks what is known of the sealed segments without reading them through: header and length.
+fn check_sealed(disk: &dyn Disk, kind: Kind, last: u64) -> Result<(), JournalError> {
+    let mut previous: Option<OpenSegment> = None;
+    for number in 1..=last {
+        let segment = OpenSegment::open(disk, number)?;
+        if segment.header.kind != kind {
+            let (found, expected) = (segment.header.kind.to_string(), kind.to_string());
+            return Err(JournalError::OtherKind { path: disk.folder().into(), found, expected });
+        }
+        if let Some(previous) = previous {
+            let (expected, found) = (segment.header.previous_bytes, previous.length(disk)?);
+            if expected != found {
+                let path = disk.folder().join(segment_name(number - 1));
+                let offset = expected.min(found);
+                return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
+            }
+        }
+        previous = Some(segment);
+    }
+    Ok(())
+}

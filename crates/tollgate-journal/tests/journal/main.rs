@@ -1,0 +1,4 @@
+//! Tests of the journal through its public face, on the simulated disk and on a real one.
+
+mod basics;
+mod common;
