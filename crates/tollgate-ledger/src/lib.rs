@@ -10,6 +10,8 @@
 //! No concrete store is here and nothing knows how the answer travels. A ledger does not decide whether a batch can be
 //! counted: that was decided before ([`tollgate_rules::judge`]); it decides whether it was seen before.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod memory;
 mod outcome;
