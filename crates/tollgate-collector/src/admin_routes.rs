@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -95,6 +95,7 @@ struct PageParameters {
     cursor: Option<String>,
 }
 
+type PathResult<T> = Result<Path<T>, PathRejection>;
 type PageQuery = Result<Query<PageParameters>, QueryRejection>;
 
 /// A stretch of a listing.
@@ -116,16 +117,18 @@ async fn models(
 
 async fn model(
     State(admin): State<Arc<Admin>>,
-    Path(model_uuid): Path<String>,
+    path: PathResult<String>,
 ) -> Result<Json<ModelSummary>, Problem> {
+    let model_uuid = in_path(path)?;
     let found = admin.read(move |admin| admin.reader.model(&model_uuid)).await?;
     found.map(Json).ok_or(Problem::NoSuchItem { what: "model" })
 }
 
 async fn batch(
     State(admin): State<Arc<Admin>>,
-    Path((model_uuid, batch_uuid)): Path<(String, String)>,
+    path: PathResult<(String, String)>,
 ) -> Result<Response, Problem> {
+    let (model_uuid, batch_uuid) = in_path(path)?;
     let id = BatchId { model_uuid: model_uuid.into(), batch_uuid: batch_uuid.into() };
     let found = admin.read(move |admin| admin.reader.batch(&id)).await?;
     let canonical = found.ok_or(Problem::NoSuchItem { what: "batch" })?;
@@ -181,6 +184,12 @@ impl Admin {
             }
         })
     }
+}
+
+fn in_path<T>(path: PathResult<T>) -> Result<T, Problem> {
+    let Path(parameters) =
+        path.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    Ok(parameters)
 }
 
 fn page(query: PageQuery) -> Result<Page, Problem> {

@@ -1,7 +1,7 @@
 //! From a document to what is recorded: each element admitted or set aside.
 
 use tollgate_ledger::Entry;
-use tollgate_rules::{Posted, Verdict, judge};
+use tollgate_rules::{Posted, judge};
 use tollgate_wire::Document;
 
 use crate::problem::Problem;
@@ -19,7 +19,7 @@ pub(crate) fn decode(document: &[u8], batches_max: usize) -> Result<Decoded, Pro
     let mut decoded = Decoded::default();
     for element in Document::new(document).elements() {
         let element = element.map_err(|error| Problem::BadJson {
-            reason: format!("{error}. Nothing of it was recorded."),
+            reason: format!("Failed to {error}. Nothing of it was recorded."),
             offset: error.offset(),
         })?;
         if batches_max == decoded.entries.len() {
@@ -27,10 +27,7 @@ pub(crate) fn decode(document: &[u8], batches_max: usize) -> Result<Decoded, Pro
         }
         let verdict = judge(&element);
         decoded.posted.push(Posted::new(&element, &verdict));
-        decoded.entries.push(match verdict {
-            Verdict::Admitted(batch) => Entry::Batch(batch),
-            Verdict::Quarantined(quarantined) => Entry::Quarantine(quarantined),
-        });
+        decoded.entries.push(verdict.into());
     }
     Ok(decoded)
 }

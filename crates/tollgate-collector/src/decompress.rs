@@ -160,9 +160,7 @@ mod tests {
     fn every_truncation_is_noticed() {
         let document: Vec<u8> = (0..2_000_u32).flat_map(|i| i.to_string().into_bytes()).collect();
         for (bytes, encoding) in [(gzip(&document), Encoding::Gzip), (zstd(&document), Encoding::Zstd)] {
-            // Nothing at all is no frame, and zstd's decoder calls that an empty document.
-            let shortest = usize::from(encoding == Encoding::Zstd);
-            for n_bytes in shortest..bytes.len() {
+            for n_bytes in 0..bytes.len() {
                 let result = decompress(bytes[..n_bytes].to_vec(), encoding, 1 << 20);
                 assert!(matches!(result, Err(Problem::BadCompression { .. })), "{encoding:?} {n_bytes}");
             }

@@ -1,0 +1,174 @@
+//! What operators see.
+
+use serde_json::json;
+use tollgate_collector::{Collector, Settings};
+use tollgate_ledger::MemoryLedger;
+
+use crate::harness::{Client, Running, batch, post_of};
+
+#[tokio::test]
+async fn the_admin_listener_stays_on_loopback() {
+    for admin in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8481"] {
+        let settings = Settings { admin: admin.parse().expect("an address"), ..Settings::for_testing() };
+        let refusal = Collector::bind(settings, MemoryLedger::default().open()).await.err().expect("refused");
+        assert!(
+            refusal.to_string().starts_with(&format!("bind the admin listener to {admin}: it has neither"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let running = Running::start().await;
+    let settings = Settings { listen: running.wire, ..Settings::for_testing() };
+    let refusal = Collector::bind(settings, MemoryLedger::default().open()).await.err().expect("refused");
+    assert_eq!(refusal.to_string(), format!("bind the wire listener to {}", running.wire));
+    let source = std::error::Error::source(&refusal).expect("the system's reason").to_string();
+    assert!(source.contains("in use"), "{source}");
+}
+
+#[tokio::test]
+async fn probes_and_version() {
+    let running = Running::start().await;
+    let alive = running.get("/healthz").await;
+    assert_eq!((alive.status, alive.text()), (200, "alive\n"));
+    let ready = running.get("/readyz").await;
+    assert_eq!((ready.status, ready.text()), (200, "ready\n"));
+    assert_eq!(running.get("/version").await.json(), json!({"version": env!("CARGO_PKG_VERSION")}));
+}
+
+#[tokio::test]
+async fn the_first_page_says_what_this_is_and_its_links_work() {
+    let running = Running::start().await;
+    let page = running.get("/").await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.text().contains("Tollgate collector"));
+    let links: Vec<&str> =
+        page.text().split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(6 <= links.len(), "{links:?}");
+    for link in links {
+        assert_eq!(running.get(link).await.status, 200, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn models_batches_and_quarantine_are_listed_by_pages() {
+    let running = Running::start().await;
+    let names: Vec<String> = (0..5).map(|n| format!("model-{n}")).collect();
+    for model in &names {
+        let body =
+            json!([batch(model, "1", "a/0", "0.1"), batch(model, "2", "a/1", "0.2"), {"uuid": "3"}, "junk"]);
+        assert_eq!(running.post("/metrics", body.to_string()).await.acks(model), ["1", "2"]);
+    }
+
+    let mut listed = Vec::new();
+    let mut path = "/api/v1/models?limit=2".to_owned();
+    loop {
+        let page = running.get(&path).await.json();
+        let rows = page["rows"].as_array().expect("rows").clone();
+        assert!(rows.len() <= 2);
+        listed.extend(rows);
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/models?limit=2&cursor={cursor}");
+    }
+    let uuids: Vec<&str> = listed.iter().filter_map(|model| model["model_uuid"].as_str()).collect();
+    assert_eq!(uuids, names);
+    let model = running.get("/api/v1/models/model-3").await.json();
+    assert_eq!(model, listed[3]);
+    assert_eq!(model["meters"], json!([{"key": "pings", "n_metrics": 2, "sum": "0.3"}]));
+    assert_eq!(model["units"], json!(["a/0", "a/1"]));
+
+    let stored = running.get("/api/v1/batches/model-3/2").await;
+    assert_eq!(stored.header("content-type"), Some("application/json"));
+    assert_eq!(stored.json(), batch("model-3", "2", "a/1", "0.2"));
+
+    // The same two broken elements came five times and are kept once.
+    let page = running.get("/api/v1/quarantine?limit=1").await.json();
+    assert_eq!((&page["rows"][0]["code"], &page["next_cursor"]), (&json!("missing-model-uuid"), &json!("1")));
+    let page = running.get("/api/v1/quarantine?limit=1&cursor=1").await.json();
+    assert_eq!((&page["rows"][0]["code"], &page["next_cursor"]), (&json!("undecodable"), &json!(null)));
+    assert_eq!(running.get("/api/v1/quarantine/2").await.json(), page["rows"][0]);
+}
+
+#[tokio::test]
+async fn odd_ids_are_found_as_they_were_sent() {
+    let running = Running::start().await;
+    let (model, uuid) = ("../a/b?c=%2F d", "ü\"#&");
+    let answer = running.post("/metrics", json!([batch(model, uuid, "u/0", "1")]).to_string()).await;
+    assert_eq!(answer.acks(model), [uuid]);
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let stored = running.get(&format!("/api/v1/batches/{}/{}", encoded(model), encoded(uuid))).await;
+    assert_eq!(stored.json(), batch(model, uuid, "u/0", "1"));
+    assert_eq!(running.get(&format!("/api/v1/models/{}", encoded(model))).await.json()["model_uuid"], model);
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_not_understood_are_problems() {
+    let running = Running::start().await;
+    running.get("/api/v1/models/none").await.problem(404, "no-such-item");
+    running.get("/api/v1/batches/none/none").await.problem(404, "no-such-item");
+    for id in ["0", "1", "18446744073709551615"] {
+        running.get(&format!("/api/v1/quarantine/{id}")).await.problem(404, "no-such-item");
+    }
+    for path in ["/api/v1", "/api/v1/models/", "/nothing", "/api/v1/batches/one"] {
+        running.get(path).await.problem(404, "no-such-path");
+    }
+    for query in ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "page=2", "limit=1&limit=2"] {
+        for listing in ["models", "quarantine"] {
+            running.get(&format!("/api/v1/{listing}?{query}")).await.problem(400, "bad-parameter");
+        }
+    }
+    running.get("/api/v1/quarantine?cursor=x").await.problem(400, "bad-parameter");
+    running.get("/api/v1/quarantine/x").await.problem(400, "bad-parameter");
+    running.get("/api/v1/models/%ff").await.problem(400, "bad-parameter");
+    for path in ["/metrics", "/api/v1/models"] {
+        let mut client = Client::connect(running.admin).await;
+        let answer = client.request("POST", path, &[], &post_of("model", &["1"])).await;
+        answer.problem(405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_page_tells_what_happened_and_no_sender_can_make_it_grow() {
+    let running = Running::start().await;
+    running.post("/metrics", post_of("model", &["1", "2"])).await;
+    running.post("/metrics", "[").await;
+    let page = running.get("/metrics").await;
+    assert_eq!(
+        page.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    for line in [
+        r#"tollgate_requests_total{listener="wire",route="/metrics",status="200"} 1"#,
+        r#"tollgate_requests_total{listener="wire",route="/metrics",status="400"} 1"#,
+        r#"tollgate_batches_total{outcome="recorded"} 2"#,
+        "tollgate_metrics_recorded_total 2",
+        "tollgate_group_batches_sum 2.0",
+        "tollgate_group_batches_count 1",
+        "tollgate_record_seconds_count 1",
+        "tollgate_request_seconds_count 2",
+        "tollgate_queue_batches 0",
+        "tollgate_in_flight_bytes 0",
+        r#"tollgate_connections{listener="admin"} 1"#,
+        "tollgate_ledger_batches 2",
+        "tollgate_ledger_metrics 2",
+        "tollgate_ledger_models 1",
+        "tollgate_ledger_quarantined 0",
+        "# EOF",
+    ] {
+        assert!(page.text().lines().any(|found| found == line), "{line} is not in\n{}", page.text());
+    }
+    let n_bytes = format!("tollgate_received_bytes_total {}", post_of("model", &["1", "2"]).len() + 1);
+    assert!(page.text().contains(&n_bytes), "{n_bytes} is not in\n{}", page.text());
+
+    running.post("/nothing/0", "[]").await;
+    let before = running.get("/metrics").await.text().lines().count();
+    for n in 1..50 {
+        let (model, unit) = (format!("model{n}\n"), format!("unit\"{n}/0"));
+        let path = format!("/nothing/{n}");
+        running.post(&path, "[]").await;
+        running.post("/metrics", json!([batch(&model, "1", &unit, "1")]).to_string()).await;
+    }
+    assert_eq!(running.get("/metrics").await.text().lines().count(), before);
+}

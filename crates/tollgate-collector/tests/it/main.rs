@@ -1,0 +1,8 @@
+//! A collector over real sockets, on the reference ledger or on one that fails by a script.
+
+mod admin;
+mod bad_input;
+mod failures;
+mod harness;
+mod posts;
+mod slow;

@@ -1,0 +1,123 @@
+//! Who takes its time, and who takes too many connections.
+
+use std::time::{Duration, Instant};
+
+use tollgate_collector::Settings;
+
+use crate::harness::{Answer, Client, Running, post_of, request_bytes, soon};
+
+/// Sends the pieces with the pauses between them and gives what came back before the end of the connection.
+async fn trickle(running: &Running, pieces: &[&[u8]], pause: Duration) -> Option<Answer> {
+    let mut client = Client::connect(running.wire).await;
+    for piece in pieces {
+        client.send(piece).await;
+        tokio::time::sleep(pause).await;
+    }
+    client.answer_or_end().await
+}
+
+#[tokio::test]
+async fn who_never_finishes_a_head_is_closed() {
+    let running = Running::start().await;
+    let head = request_bytes("POST", "/metrics", &[], b"");
+    let bytes: Vec<&[u8]> = head.chunks(1).collect();
+    let pause = Duration::from_millis(40); // Each byte is in time; the head as a whole is not.
+    let cases: [&[&[u8]]; 6] = [
+        &[],
+        &[b"P"],
+        &[b"POST /metrics HTTP/1.1\r\nhost: c\r\nx-a: "],
+        &[b"PRI"],
+        &[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+        &bytes[..bytes.len() - 1],
+    ];
+    for (n, pieces) in cases.iter().enumerate() {
+        let answer = soon(trickle(&running, pieces, pause)).await;
+        // hyper closes without a word, or with 408.
+        assert!(answer.as_ref().is_none_or(|answer| answer.status == 408), "case {n}: {answer:?}");
+    }
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 0.0).await;
+}
+
+#[tokio::test]
+async fn who_never_finishes_a_body_is_told_and_closed() {
+    let running = Running::start().await;
+    let post = post_of("model", &["1"]);
+    let announced = format!("POST /metrics HTTP/1.1\r\nhost: c\r\ncontent-length: {}\r\n\r\n", post.len());
+    let chunked = b"POST /metrics HTTP/1.1\r\nhost: c\r\ntransfer-encoding: chunked\r\n\r\n";
+    let silent: &[&[u8]] = &[announced.as_bytes()];
+    let halfway: &[&[u8]] = &[announced.as_bytes(), &post[..100]];
+    let half_a_chunk: &[&[u8]] = &[chunked, b"40\r\n[{"];
+    for pieces in [silent, halfway, half_a_chunk] {
+        let answer = trickle(&running, pieces, Duration::from_millis(1)).await.expect("an answer");
+        answer.problem(503, "slow-body");
+        assert_eq!(answer.header("retry-after"), Some("5"));
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    let bytes: Vec<&[u8]> = std::iter::once(announced.as_bytes()).chain(post.chunks(4)).collect();
+    let answer = trickle(&running, &bytes, Duration::from_millis(30)).await;
+    answer.expect("an answer").problem(503, "slow-body");
+    running.wait_for_metric("tollgate_in_flight_bytes", 0.0).await;
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 0.0).await;
+    assert_eq!(running.counts().n_batches, 0);
+}
+
+#[tokio::test]
+async fn who_idles_after_a_post_is_closed() {
+    let running = Running::start().await;
+    let mut client = Client::connect(running.wire).await;
+    assert_eq!(client.request("POST", "/metrics", &[], &post_of("model", &["1"])).await.status, 200);
+    assert!(client.answer_or_end().await.is_none());
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 0.0).await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_answers_is_closed() {
+    let running = Running::with(Settings { write_timeout_ms: 200, ..Settings::for_testing() }).await;
+    let mut client = Client::connect(running.wire).await;
+    let uuids: Vec<String> = (0..100).map(|n| format!("{n:01000}")).collect();
+    let uuids: Vec<&str> = uuids.iter().map(String::as_str).collect();
+    let request = request_bytes("POST", "/metrics", &[], &post_of("model", &uuids));
+    // Answers of 100 kB each, pipelined and never read: at some point neither side's buffers take more.
+    let sending = async {
+        for _ in 0..1_000 {
+            client.send(&request).await;
+        }
+    };
+    let closed = async {
+        running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 1.0).await;
+        running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 0.0).await;
+    };
+    tokio::select! {
+        () = closed => {}
+        () = async { sending.await; std::future::pending().await } => {}
+    }
+}
+
+#[tokio::test]
+async fn silent_sockets_delay_others_no_longer_than_the_limit() {
+    let settings = Settings { connections_max: 8, header_timeout_ms: 500, ..Settings::for_testing() };
+    let running = Running::with(settings).await;
+    let mut silent = Vec::new();
+    for _ in 0..24 {
+        silent.push(Client::connect(running.wire).await);
+    }
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 8.0).await;
+    let started = Instant::now();
+    assert_eq!(running.post("/metrics", post_of("model", &["1"])).await.acks("model"), ["1"]);
+    assert!(Duration::from_millis(250) < started.elapsed(), "it waited for a slot: all were taken");
+    assert!(running.get("/readyz").await.status == 200, "operators have slots of their own");
+}
+
+#[tokio::test]
+async fn silent_sockets_do_not_hold_up_a_shutdown() {
+    let settings =
+        Settings { header_timeout_ms: 60_000, drain_timeout_ms: 60_000, ..Settings::for_testing() };
+    let running = Running::with(settings).await;
+    let _silent = Client::connect(running.wire).await;
+    let mut half_a_head = Client::connect(running.wire).await;
+    half_a_head.send(b"POST /metr").await;
+    let mut idle = Client::connect(running.wire).await;
+    assert_eq!(idle.request("POST", "/metrics", &[], &post_of("model", &["1"])).await.status, 200);
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 3.0).await;
+    running.stop().await.expect("a clean end, long before either timeout");
+}
