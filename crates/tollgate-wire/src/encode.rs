@@ -15,6 +15,20 @@ pub trait Encode {
     /// When Go refuses the value too.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// Whether the JSON starts with a quote, whatever the value. Then [`Encode::encode_unopened`] leaves that quote to the caller,
+    /// who has written it together with what comes before.
+    const QUOTED: bool = false;
+
+    /// Appends the JSON, without its opening quote where it is [`Encode::QUOTED`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Encode::encode`].
+    #[inline]
+    fn encode_unopened(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.encode(out)
+    }
+
     /// Whether a field of this value is left out where Go says `omitempty`.
     fn is_empty(&self) -> bool {
         false
@@ -75,17 +89,33 @@ pub fn encode<T: Encode>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError
 }
 
 impl Encode for String {
+    const QUOTED: bool = true;
+
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        escape::string(self, out);
+        out.push(b'"');
+        self.encode_unopened(out)
+    }
+
+    #[inline]
+    fn encode_unopened(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        escape::quoted_rest(self, out);
         Ok(())
     }
 }
 
 impl Encode for Cow<'_, str> {
+    const QUOTED: bool = true;
+
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        escape::string(self, out);
+        out.push(b'"');
+        self.encode_unopened(out)
+    }
+
+    #[inline]
+    fn encode_unopened(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        escape::quoted_rest(self, out);
         Ok(())
     }
 }
@@ -177,10 +207,8 @@ pub(crate) fn members<'m, T: Encode + 'm>(
 ) -> Result<(), EncodeError> {
     out.push(b'{');
     for (index, (key, value)) in members.enumerate() {
-        if index != 0 {
-            out.push(b',');
-        }
-        escape::string(key, out);
+        out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
+        escape::quoted_rest(key, out);
         out.push(b':');
         value.encode(out)?;
     }

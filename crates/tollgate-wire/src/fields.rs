@@ -76,14 +76,24 @@ macro_rules! go_struct {
     };
 
     (@member $self:ident, $out:ident, $name:literal, $field:ident) => {
-        $out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
-        $self.$field.encode($out)?;
+        $out.extend_from_slice(if quoted(&$self.$field) {
+            concat!(",\"", $name, "\":\"").as_bytes()
+        } else {
+            concat!(",\"", $name, "\":").as_bytes()
+        });
+        $self.$field.encode_unopened($out)?;
     };
     (@member $self:ident, $out:ident, $name:literal, $field:ident ($omit:ident)) => {
         if !$self.$field.is_empty() {
             go_struct!(@member $self, $out, $name, $field);
         }
     };
+}
+
+/// Whether the field's JSON starts with a quote.
+#[inline]
+fn quoted<T: Encode>(_field: &T) -> bool {
+    T::QUOTED
 }
 
 /// A Go map type, declared under a name of its own; `None` is nil.

@@ -29,6 +29,16 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     before + tail.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(tail.len())
 }
 
+/// Whether all eight bytes go into a JSON string as they are: ASCII, no control character, none of `" \\ < > &`.
+#[inline]
+pub(crate) fn is_plain(word: u64) -> bool {
+    let outside = (word.wrapping_sub(repeat(0x20)) | word) & HIGHS;
+    // '"' and '&' differ in one bit only, and so do '<' and '>'.
+    let quote_or_ampersand = zeros((word | repeat(0x04)) ^ repeat(b'&'));
+    let angle = zeros((word | repeat(0x02)) ^ repeat(b'>'));
+    outside | quote_or_ampersand | angle | zeros(word ^ repeat(b'\\')) == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

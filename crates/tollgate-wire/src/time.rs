@@ -136,10 +136,12 @@ impl Timestamp {
     }
 
     /// Date and time of day at the offset; `None` outside of the years 0 to 9999.
+    #[inline]
     fn civil(self) -> Option<Civil> {
         let local = self.unix_seconds.checked_add(i64::from(self.offset_seconds))?;
-        let day_number = local.div_euclid(SECONDS_A_DAY);
-        let second_of_day = u32::try_from(local.rem_euclid(SECONDS_A_DAY)).ok()?;
+        let since_start = u64::try_from(local.checked_sub(START_DAY * SECONDS_A_DAY)?).ok()?;
+        let day_number = u32::try_from(since_start / SECONDS_A_DAY as u64).ok()?;
+        let second_of_day = (since_start % SECONDS_A_DAY as u64) as u32;
         let (year, month, day) = date_of(day_number)?;
         Some(Civil { year, month, day, second_of_day })
     }
@@ -180,18 +182,28 @@ impl std::str::FromStr for Timestamp {
     }
 }
 
-const fn two_digits(value: u32) -> [u8; 2] {
-    [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
+/// For values below 100.
+#[inline]
+fn two_digits(value: u32) -> [u8; 2] {
+    // 103 / 1024 is a tenth, closely enough up to 178.
+    let tens = (value * 103) >> 10;
+    [b'0' + tens as u8, b'0' + (value - tens * 10) as u8]
 }
 
 /// Writes nine digits without the zeros at their end and says how many are left.
 fn write_fraction(nanoseconds: u32, digits: &mut [u8]) -> usize {
-    let mut rest = nanoseconds;
-    for digit in digits.iter_mut().rev() {
+    // Juju's times are whole milliseconds.
+    let (mut rest, places) = match (nanoseconds.is_multiple_of(1_000_000), nanoseconds.is_multiple_of(1_000))
+    {
+        (true, _) => (nanoseconds / 1_000_000, 3),
+        (_, true) => (nanoseconds / 1_000, 6),
+        _ => (nanoseconds, 9),
+    };
+    for digit in digits[..places].iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1)
+    digits[..places].iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1)
 }
 
 /// Go's `parseStrictRFC3339` with `time.Parse` behind it, which is the wider of the two.
@@ -269,23 +281,24 @@ fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Days from 1970-01-01. Years are counted from March, so that the leap day is the last of its year
-/// (H. Hinnant, "chrono-compatible low-level date algorithms").
+/// The day from which days are counted, 1 March of the year -400, in days from 1970-01-01: so that every date here is a
+/// positive number, and the leap day the last of its year (H. Hinnant, "chrono-compatible low-level date algorithms").
+const START_DAY: i64 = -719_468 - DAYS_AN_ERA as i64;
+const DAYS_AN_ERA: u32 = 146_097;
+
+/// Days from 1970-01-01.
 fn day_number(year: u32, month: u32, day: u32) -> i64 {
-    // One era of 400 years is added and taken off again, so that January of the year 0 stays positive.
     let year = year + 400 - u32::from(month <= 2);
-    let era = year / 400;
-    let year_of_era = year % 400;
+    let (era, year_of_era) = (year / 400, year % 400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (i64::from(era) - 1) * 146_097 + i64::from(day_of_era) - 719_468
+    START_DAY + i64::from(era * DAYS_AN_ERA + day_of_era)
 }
 
-/// The inverse of [`day_number`]; `None` outside of the years 0 to 9999.
-fn date_of(day_number: i64) -> Option<(u32, u32, u32)> {
-    let shifted = u32::try_from(day_number.checked_add(719_468 + 146_097)?).ok()?;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
+/// Year, month and day of a day counted from [`START_DAY`]; `None` outside of the years 0 to 9999.
+#[inline]
+fn date_of(day_number: u32) -> Option<(u32, u32, u32)> {
+    let (era, day_of_era) = (day_number / DAYS_AN_ERA, day_number % DAYS_AN_ERA);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
