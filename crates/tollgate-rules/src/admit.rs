@@ -107,9 +107,9 @@ impl Admitted {
         array.extend_from_slice(body);
         array.push(b']');
         let document = Document::new(&array);
-        let mut elements = document.elements();
-        let element = elements.next().ok_or(RecoverError::NotCanonical)??;
-        match judge(&element) {
+        let elements = document.batches()?;
+        let [element] = &elements[..] else { return Err(RecoverError::NotCanonical) };
+        match judge(element) {
             Verdict::Admitted(admitted) if *admitted.body == *body => Ok(admitted),
             Verdict::Admitted(_) => Err(RecoverError::NotCanonical),
             Verdict::Quarantined(quarantined) => Err(RecoverError::NotAdmitted(quarantined.reason)),

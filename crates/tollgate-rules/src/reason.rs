@@ -35,7 +35,7 @@ pub enum Reason {
     },
     /// A time that Go can read and cannot write, so the batch has no canonical JSON.
     #[error(
-        "{field} {time} cannot be written as JSON: its year must be within 0 to 9999 and its offset below 24 hours"
+        "{field} cannot be written as JSON: its year must be within 0 to 9999 and its offset below 24 hours"
     )]
     Time {
         /// Which time: `created` or `metrics[…].time`.

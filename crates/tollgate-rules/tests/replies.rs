@@ -1,0 +1,189 @@
+//! What senders are told.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails it by panicking")]
+
+use tollgate_rules::{
+    Digest, Posted, Reason, Standing, comes_from_jimm, judge, owner, response, user_responses,
+};
+use tollgate_wire::{Document, Nanoseconds, Status, to_vec};
+
+/// What is remembered of a posted body.
+fn posted(body: &str) -> Vec<Posted> {
+    let document = Document::new(body.as_bytes());
+    let elements = document.batches().expect("the body is an array");
+    elements.iter().map(|element| Posted::new(element, &judge(element))).collect()
+}
+
+fn element(model_uuid: &str, uuid: &str, unit_name: &str, value: &str) -> String {
+    format!(
+        r#"{{"uuid":"{uuid}","env-uuid":"{model_uuid}","model-name":"controller","unit-name":"{unit_name}","metrics":[{{"key":"pings","value":"{value}"}}]}}"#
+    )
+}
+
+fn jimm_element(model_uuid: &str, uuid: &str, model_name: &str, value: &str) -> String {
+    format!(
+        r#"{{"uuid":"{uuid}","env-uuid":"{model_uuid}","unit-name":"jimm/0","charm-url":"cs:~canonical/jimm-0","metrics":[{{"key":"juju-model-units","value":"{value}"}}],"model-name":"{model_name}"}}"#
+    )
+}
+
+#[track_caller]
+fn check_response(posted: &[Posted], env_responses: &str) {
+    let response = response("r".to_owned(), posted, |_| Standing::default(), Nanoseconds(0));
+    let json = String::from_utf8(to_vec(&response).unwrap()).unwrap();
+    assert_eq!(json, format!(r#"{{"uuid":"r","env-responses":{env_responses},"new-grace-period":0}}"#));
+}
+
+#[track_caller]
+fn check_users(posted: &[Posted], user_responses_json: &str) {
+    let response = user_responses("r".to_owned(), posted, |_| Standing::default());
+    let json = String::from_utf8(to_vec(&response).unwrap()).unwrap();
+    assert_eq!(json, format!(r#"{{"uuid":"r","user-responses":{user_responses_json}}}"#));
+}
+
+#[test]
+fn nothing_posted_is_nothing_answered() {
+    check_response(&posted("null"), "{}");
+    check_response(&posted("[]"), "{}");
+    check_users(&posted("null"), "{}");
+}
+
+#[test]
+fn each_batch_is_acknowledged_once_under_its_own_model() {
+    let body = [
+        element("m1", "b", "app/0", "1"),
+        element("m2", "b", "app/0", "1"),
+        element("m1", "a", "app/1", "1"),
+        element("m1", "b", "app/0", "1"),
+    ];
+    check_response(
+        &posted(&format!("[{}]", body.join(","))),
+        r#"{"m1":{"acks":["b","a"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"GREEN","info":""},"app/1":{"status":"GREEN","info":""}}},"m2":{"acks":["b"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"GREEN","info":""}}}}"#,
+    );
+}
+
+#[test]
+fn a_batch_of_the_model_itself_has_no_unit_status() {
+    check_response(
+        &posted(&format!("[{}]", element("m", "b", "", "1"))),
+        r#"{"m":{"acks":["b"],"model-status":{"status":"GREEN","info":""}}}"#,
+    );
+}
+
+#[test]
+fn a_unit_whose_batch_is_in_quarantine_is_amber() {
+    let body = [
+        element("m", "1", "app/0", "5"),
+        element("m", "2", "app/0", "NaN"),
+        element("m", "3", "app/0", "-1"),
+        element("m", "4", "app/1", "5"),
+    ];
+    check_response(
+        &posted(&format!("[{}]", body.join(","))),
+        r#"{"m":{"acks":["1","2","3","4"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"AMBER","info":"batch 2 is in quarantine: metrics[0].value of \"pings\": \"NaN\" is NaN, which cannot be counted"},"app/1":{"status":"GREEN","info":""}}}}"#,
+    );
+}
+
+#[test]
+fn a_conflict_is_known_from_the_ledger() {
+    let mut posted = posted(&format!("[{}]", element("m", "1", "app/0", "5")));
+    posted[0].quarantined = Some(Reason::Conflict { recorded: Digest::of(b"") });
+    check_response(
+        &posted,
+        r#"{"m":{"acks":["1"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"AMBER","info":"batch 1 is in quarantine: a batch with this id and other content was recorded before"}}}}"#,
+    );
+}
+
+#[test]
+fn what_has_no_id_is_shown_and_not_acknowledged() {
+    let body = [element("m", "", "app/0", "1"), element("", "b", "app/1", "1"), "null".to_owned()];
+    check_response(
+        &posted(&format!("[{}]", body.join(","))),
+        r#"{"m":{"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"AMBER","info":"a batch is in quarantine: the batch has no uuid, so nothing can acknowledge it"}}}}"#,
+    );
+}
+
+#[test]
+fn an_undecodable_element_is_acknowledged_by_what_it_says() {
+    check_response(
+        &posted(r#"[{"uuid":"b","env-uuid":"m","unit-name":"app/0","metrics":7}]"#),
+        r#"{"m":{"acks":["b"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"AMBER","info":"batch b is in quarantine: it is not a metric batch: expected an array in \"metrics\", found '7'"}}}}"#,
+    );
+}
+
+#[test]
+fn the_model_stands_where_the_caller_says() {
+    let posted = posted(&format!("[{}]", element("m", "b", "", "1")));
+    let red =
+        |model_uuid: &str| Standing { status: Status::Red, info: format!("{model_uuid} is over its limit") };
+    let response = response("r".to_owned(), &posted, red, Nanoseconds(169_200_000_000_000));
+    assert_eq!(
+        String::from_utf8(to_vec(&response).unwrap()).unwrap(),
+        r#"{"uuid":"r","env-responses":{"m":{"acks":["b"],"model-status":{"status":"RED","info":"m is over its limit"}}},"new-grace-period":169200000000000}"#
+    );
+    let users = user_responses("r".to_owned(), &posted, red);
+    let status = &users.user_responses.unwrap().0[""].status;
+    assert_eq!((&*status.status, &*status.info), ("RED", "m is over its limit"));
+}
+
+#[test]
+fn of_two_standings_the_worse_stays_and_of_equals_the_first() {
+    let standing = |status, info: &str| Standing { status, info: info.to_owned() };
+    let check = |left: Standing, right: Standing, info: &str| assert_eq!(left.worst(right).info, info);
+    check(standing(Status::Green, "a"), standing(Status::Green, "b"), "a");
+    check(standing(Status::Amber, "a"), standing(Status::Green, "b"), "a");
+    check(standing(Status::Amber, "a"), standing(Status::Red, "b"), "b");
+    check(standing(Status::Red, "a"), standing(Status::Red, "b"), "a");
+}
+
+#[test]
+fn users_are_the_owners_in_the_models_names() {
+    let body = [
+        jimm_element("m1", "1", "bob/one", "17"),
+        jimm_element("m2", "2", "alice@external/two/x", "3"),
+        jimm_element("m3", "3", "bob/three", "NaN"),
+        jimm_element("m1", "1", "bob/one", "17"),
+        jimm_element("m4", "4", "nobody", "1"),
+        jimm_element("m5", "", "carol/five", "1"),
+    ];
+    check_users(
+        &posted(&format!("[{}]", body.join(","))),
+        r#"{"":{"status":{"status":"GREEN","info":""},"acks":["4"]},"alice@external":{"status":{"status":"GREEN","info":""},"acks":["2"]},"bob":{"status":{"status":"AMBER","info":"batch 3 is in quarantine: metrics[0].value of \"juju-model-units\": \"NaN\" is NaN, which cannot be counted"},"acks":["1","3"]},"carol":{"status":{"status":"AMBER","info":"a batch is in quarantine: the batch has no uuid, so nothing can acknowledge it"}}}"#,
+    );
+}
+
+#[test]
+fn the_owner_is_before_the_slash() {
+    assert_eq!(owner("bob/model-1"), Some("bob"));
+    assert_eq!(owner("bob/a/b"), Some("bob"));
+    assert_eq!(owner("bob/"), Some("bob"));
+    assert_eq!(owner("/model"), None);
+    assert_eq!(owner("controller"), None);
+    assert_eq!(owner(""), None);
+}
+
+#[track_caller]
+fn check_jimm(element: &str, expected: bool) {
+    let body = format!("[{element}]");
+    let document = Document::new(body.as_bytes());
+    let elements = document.batches().unwrap();
+    if let Ok(batch) = &elements[0].batch {
+        assert_eq!(comes_from_jimm(batch), expected, "{element}");
+    }
+    assert_eq!(posted(&body)[0].from_jimm, expected, "{element}");
+}
+
+#[test]
+fn jimm_is_known_by_content() {
+    let jimm = jimm_element("m", "1", "bob/model", "17");
+    check_jimm(&jimm, true);
+    check_jimm(&jimm.replace("17", "NaN"), true);
+    check_jimm(&jimm.replace("\"uuid\":\"1\"", "\"uuid\":\"\""), true);
+    check_jimm(&jimm.replace("\"17\"", "17"), true);
+    check_jimm(&jimm.replace("jimm/0", "jimm/1"), false);
+    check_jimm(&jimm.replace("jimm-0", "jimm-1"), false);
+    check_jimm(&jimm.replace("juju-model-units", "pings"), false);
+    check_jimm(&element("m", "1", "metered/0", "5"), false);
+    check_jimm(&element("m", "1", "metered/0", "NaN"), false);
+    check_jimm("null", false);
+    check_jimm("7", false);
+}
