@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/big"
 	"math/rand"
@@ -28,6 +29,13 @@ type line struct {
 
 func main() {
 	out := bufio.NewWriter(os.Stdout)
+	if err := errors.Join(write(out), out.Flush()); err != nil {
+		fmt.Fprintln(os.Stderr, "write the table:", err)
+		os.Exit(1)
+	}
+}
+
+func write(out io.Writer) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	seen := map[string]bool{}
@@ -37,14 +45,10 @@ func main() {
 		}
 		seen[text] = true
 		if err := encoder.Encode(read(text)); err != nil {
-			fmt.Fprintln(os.Stderr, "write the table:", err)
-			os.Exit(1)
+			return err
 		}
 	}
-	if err := out.Flush(); err != nil {
-		fmt.Fprintln(os.Stderr, "write the table:", err)
-		os.Exit(1)
-	}
+	return nil
 }
 
 func read(text string) line {
