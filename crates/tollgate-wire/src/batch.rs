@@ -7,6 +7,10 @@ use crate::Timestamp;
 /// One reading of one meter. Go: `metrics.Metric`.
 ///
 /// The value stays the text that the sender wrote: nothing here reads it as a number.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/metric.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metric {
     /// The meter's name. JSON `key`.
@@ -20,6 +24,10 @@ pub struct Metric {
 }
 
 /// A batch of metrics of one unit, the thing that is acknowledged. Go: `metrics.MetricBatch`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/metric-batch.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricBatch {
     /// The batch's own id, made by its sender once and for ever. JSON `uuid`.

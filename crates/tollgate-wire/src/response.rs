@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use crate::Nanoseconds;
 
 /// A collector's answer to a POST of batches. Go: `metrics.Response`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/response.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {
     /// The answer's own id. JSON `uuid`.
@@ -16,6 +20,10 @@ pub struct Response {
 }
 
 /// The answers by model uuid. Go: `metrics.EnvironmentResponses`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/environment-responses.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvironmentResponses(pub BTreeMap<String, EnvResponse>);
 
@@ -47,6 +55,10 @@ impl EnvironmentResponses {
 }
 
 /// The answer for one model. Go: `metrics.EnvResponse`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/env-response.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvResponse {
     /// The ids of the batches that are recorded. Absent from the JSON when empty. JSON `acks`.
@@ -58,6 +70,10 @@ pub struct EnvResponse {
 }
 
 /// Where a model stands. Go: `metrics.ModelStatus`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/model-status.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelStatus {
     /// The status word. JSON `status`.
@@ -67,6 +83,10 @@ pub struct ModelStatus {
 }
 
 /// Where a unit stands. Go: `metrics.UnitStatus`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/unit-status.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitStatus {
     /// The status word. JSON `status`.

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 /// A collector's answer to a POST by JEM or JIMM. Go: `metrics.UserStatusResponse`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/user-status-response.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserStatusResponse {
     /// The answer's own id. JSON `uuid`.
@@ -12,10 +16,18 @@ pub struct UserStatusResponse {
 }
 
 /// The answers by user name. Go: `metrics.UserResponses`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/user-responses.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserResponses(pub BTreeMap<String, UserResponse>);
 
 /// The answer for one user. Go: `metrics.UserResponse`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/user-response.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserResponse {
     /// Where the user stands. JSON `status`.
@@ -25,6 +37,10 @@ pub struct UserResponse {
 }
 
 /// Where somebody or something stands. Go: `metrics.MeterStatus`.
+///
+/// ```json
+#[doc = include_str!("../golden/examples/meter-status.json")]
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MeterStatus {
     /// The status word. JSON `status`.

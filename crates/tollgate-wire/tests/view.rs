@@ -1,0 +1,246 @@
+//! The borrowed view: one bad element never harms its neighbours, and errors say where.
+
+use proptest::prelude::*;
+use tollgate_wire::{Document, MetricBatch, from_slice, to_vec};
+
+/// Decodes a document and shows each element: the id of a batch, or the error.
+fn elements(document: &str) -> Vec<String> {
+    let document = Document::new(document.as_bytes());
+    let elements = document.batches().expect("a document that is an array");
+    elements
+        .iter()
+        .map(|element| match &element.batch {
+            Ok(batch) => batch.uuid.to_string(),
+            Err(error) => format!("{error} [{}]", error.identity.uuid),
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check_refused(document: &[u8], error: &str) {
+    assert_eq!(Document::new(document).batches().expect_err("not a document").to_string(), error);
+}
+
+const BROKEN: &[&str] = &[
+    "7",
+    "\"batch\"",
+    "true",
+    "[]",
+    "[[[[{\"uuid\":\"x\"}]]]]",
+    r#"{"uuid":7}"#,
+    r#"{"uuid":"x","created":"yesterday"}"#,
+    r#"{"uuid":"x","metrics":{}}"#,
+    r#"{"uuid":"x","metrics":[{"key":"k","labels":{"a":1}}]}"#,
+    r#"{"uuid":"x","credentials":"not base64"}"#,
+    r#"{"metrics":[{"time":"2018-02-30T00:00:00Z"}],"uuid":"x","deep":{"a":[1,{"b":[]}]}}"#,
+];
+
+#[test]
+fn a_broken_element_leaves_its_neighbours_alone_at_every_place() {
+    for broken in BROKEN {
+        for place in 0..5 {
+            let mut parts: Vec<String> =
+                (0..5).map(|index| format!(r#" {{"uuid":"batch-{index}"}} "#)).collect();
+            parts[place] = (*broken).to_owned();
+            let document = format!("[{}]", parts.join(","));
+            let shown = elements(&document);
+            assert_eq!(shown.len(), 5, "{document}");
+            for (index, element) in shown.iter().enumerate() {
+                if index == place {
+                    assert!(
+                        element.starts_with(&format!("decode element {place} at byte ")),
+                        "{document}: {element}"
+                    );
+                } else {
+                    assert_eq!(*element, format!("batch-{index}"), "{document}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_says_what_where_and_whose() {
+    let document = r#"[{"uuid":"a"},{"metrics":[{"key":"k","time":"noon"}],"UUID":"b","env-uuid":"m","unit-name":"u/0","model-name":"n"}]"#;
+    let document = Document::new(document.as_bytes());
+    let elements = document.batches().unwrap();
+    let error = elements[1].batch.as_ref().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "decode element 1 at byte 44: expected a time as in RFC 3339 (2018-03-22T10:15:28.5Z) in \"time\", found '\"'"
+    );
+    let identity = &error.identity;
+    assert_eq!(
+        [&identity.uuid, &identity.model_uuid, &identity.unit_name, &identity.model_name],
+        ["b", "m", "u/0", "n"]
+    );
+    assert_eq!((elements[1].index, elements[1].offset), (1, 14));
+    assert!(elements[1].raw.starts_with(r#"{"metrics""#) && elements[1].raw.ends_with(r#""n"}"#));
+}
+
+#[test]
+fn a_document_that_is_no_array_of_json_is_refused_whole() {
+    check_refused(b"", "decode the document at byte 0: expected a value, found the end of the document");
+    check_refused(b"{}", "decode the document at byte 0: expected an array of batches, or null, found '{'");
+    check_refused(
+        b" \"[]\"",
+        "decode the document at byte 1: expected an array of batches, or null, found '\"'",
+    );
+    check_refused(
+        b"[{}",
+        "decode the document at byte 3: expected a comma or ] after an element, found the end of the document",
+    );
+    check_refused(
+        b"[{} {}]",
+        "decode the document at byte 4: expected a comma or ] after an element, found '{'",
+    );
+    check_refused(b"[{},]", "decode the document at byte 4: expected a value, found ']'");
+    check_refused(b"[] x", "decode the document at byte 3: expected the end of the document, found 'x'");
+    check_refused(b"nulL", "decode the document at byte 0: expected null, found 'n'");
+    check_refused(
+        b"[{\"uuid\":\"a\"},{\"uuid\":1,\"x\":tru}]",
+        "decode the document at byte 28: expected a value, found 't'",
+    );
+    check_refused(
+        b"[{\"uuid\":\"\xff\xff\x01\"}]",
+        "decode the document at byte 12: expected no unescaped control character inside a string in \"uuid\", found byte 0x01",
+    );
+    check_refused(
+        b"\xef\xbb\xbf[]",
+        "decode the document at byte 0: expected an array of batches, or null, found byte 0xef",
+    );
+}
+
+#[test]
+fn nothing_comes_after_an_error() {
+    let document = Document::new(b"[{\"uuid\":\"a\"},{\"uuid\":\"b\"}");
+    let shown: Vec<bool> = document.elements().map(|element| element.is_ok()).collect();
+    assert_eq!(shown, [true, true, false]);
+}
+
+#[test]
+fn null_and_the_empty_array_hold_nothing() {
+    assert!(elements("null").is_empty());
+    assert!(elements(" [ ] \n").is_empty());
+    assert_eq!(elements("[null]"), [""]);
+}
+
+#[test]
+fn nesting_stops_where_go_stops() {
+    let nested =
+        |depth: usize| format!(r#"[{{"uuid":"a","x":{}{}}}]"#, "[".repeat(depth - 2), "]".repeat(depth - 2));
+    assert_eq!(elements(&nested(10_000)), ["a"]);
+    let error = Document::new(nested(10_001).as_bytes()).batches().unwrap_err();
+    assert!(
+        error.is_syntax()
+            && error.to_string().contains("at most 10,000 arrays and objects inside each other"),
+        "{error}"
+    );
+}
+
+#[test]
+fn labels_stay_quick_however_they_come() {
+    let names: Vec<String> =
+        (0..100_000).rev().map(|index| format!(r#""{index:06}":"v","{index:06}":"w""#)).collect();
+    let document = format!(r#"[{{"metrics":[{{"labels":{{{}}}}}]}}]"#, names.join(","));
+    let document = Document::new(document.as_bytes());
+    let elements = document.batches().unwrap();
+    let metrics = elements[0].batch.as_ref().unwrap().metrics.as_ref().unwrap();
+    assert_eq!(metrics[0].labels.len(), 100_000);
+    assert!(
+        metrics[0]
+            .labels
+            .iter()
+            .enumerate()
+            .all(|(index, (name, value))| name == format!("{index:06}") && value == "w")
+    );
+}
+
+/// The borrowed and the owned way must agree on everything.
+#[track_caller]
+fn check_ways_agree(document: &[u8]) {
+    let owned = from_slice::<Option<Vec<MetricBatch>>>(document);
+    let view = Document::new(document);
+    let elements = view.batches();
+    let Ok(owned) = owned else {
+        let accepted = elements.is_ok_and(|elements| elements.iter().all(|element| element.batch.is_ok()));
+        assert!(!accepted, "only the view accepts {:?}", document.escape_ascii().to_string());
+        return;
+    };
+    let elements = elements.expect("what the owned way accepts, the view accepts");
+    let owned = owned.unwrap_or_default();
+    assert_eq!(elements.len(), owned.len());
+    for (element, owned) in elements.iter().zip(&owned) {
+        assert_eq!(to_vec(element.batch.as_ref().expect("accepted")), to_vec(owned));
+    }
+}
+
+/// Pieces that documents of this format are made of, good and bad.
+fn piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "true",
+        "7",
+        "-0",
+        "1e5",
+        " ",
+        "\"\"",
+        "\"a\"",
+        "\"\\u0041\"",
+        "\"\\ud800\"",
+        "\"uuid\":",
+        "\"UUID\":",
+        "\"env-uuid\":",
+        "\"metrics\":",
+        "\"key\":",
+        "\"value\":",
+        "\"time\":",
+        "\"labels\":",
+        "\"credentials\":",
+        "\"sla-credentials\":",
+        "\"created\":",
+        "\"2018-03-22T10:15:28Z\"",
+        "\"2018-03-22T1:15:28,5+24:00\"",
+        "\"AAEC\"",
+        "\"AR==\"",
+        "[1,2,3]",
+        "[null,7]",
+        "[{\"key\":\"k\"},{\"value\":\"1\"}]",
+        "{\"a\":\"b\",\"a\":null}",
+        "\"cha\\u017fm-url\":",
+        "\u{fffd}",
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn both_ways_agree_on_pieces(pieces in prop::collection::vec(piece(), 0..40)) {
+        check_ways_agree(pieces.concat().as_bytes());
+    }
+
+    #[test]
+    fn both_ways_agree_on_members(members in prop::collection::vec((piece(), piece()), 0..20)) {
+        let members: Vec<String> = members
+            .into_iter()
+            .filter(|(key, _)| key.ends_with(':'))
+            .map(|(key, value)| format!("{key}{value}"))
+            .collect();
+        check_ways_agree(format!("[{{{}}}]", members.join(",")).as_bytes());
+    }
+
+    #[test]
+    fn both_ways_agree_on_damaged_examples(place in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let mut document = include_bytes!("../golden/examples/metric-batches.json").to_vec();
+        let place = place.index(document.len());
+        if cut { document.truncate(place) } else { document[place] = byte }
+        check_ways_agree(&document);
+    }
+}
