@@ -233,16 +233,17 @@ fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admitted, Reason> {
     let model_name = within(limits::NAME_BYTES_MAX, &batch.model_name, || "model-name".to_owned())?;
     let unit_name = within(limits::NAME_BYTES_MAX, &batch.unit_name, || "unit-name".to_owned())?;
     let charm_url = within(limits::NAME_BYTES_MAX, &batch.charm_url, || "charm-url".to_owned())?;
-    let readings =
-        metrics.iter().enumerate().map(|(index, metric)| read(index, metric)).collect::<Result<_, _>>()?;
+    let mut scratch = Vec::new();
+    let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, &mut scratch));
+    let readings = readings.collect::<Result<_, _>>()?;
     let body = canonical_json(batch, metrics, n_bytes)?;
     let digest = Digest::of(&body);
     Ok(Admitted { id, digest, model_name, unit_name, charm_url, created: batch.created, readings, body })
 }
 
-fn read(index: usize, metric: &MetricRef<'_>) -> Result<Reading, Reason> {
+fn read(index: usize, metric: &MetricRef<'_>, scratch: &mut Vec<u8>) -> Result<Reading, Reason> {
     let key = within(limits::NAME_BYTES_MAX, &metric.key, || format!("metrics[{index}].key"))?;
-    let labels = labels_json(index, &metric.labels)?;
+    let labels = labels_json(index, &metric.labels, scratch)?;
     let amount = Decimal::parse(&metric.value).map_err(|refusal| Reason::Value {
         index,
         key: excerpt(&metric.key),
@@ -252,14 +253,14 @@ fn read(index: usize, metric: &MetricRef<'_>) -> Result<Reading, Reason> {
     Ok(Reading { key, labels, amount, time: metric.time })
 }
 
-fn labels_json(index: usize, labels: &Labels<'_>) -> Result<Box<str>, Reason> {
+fn labels_json(index: usize, labels: &Labels<'_>, scratch: &mut Vec<u8>) -> Result<Box<str>, Reason> {
     if labels.is_empty() {
         return Ok(Box::default());
     }
-    let mut json = Vec::with_capacity(64);
-    tollgate_wire::encode(labels, &mut json).expect("only times can fail to encode, and labels hold none");
-    let json = String::from_utf8(json).expect("JSON made of strings is UTF-8");
-    within(limits::LABELS_BYTES_MAX, &json, || format!("metrics[{index}].labels"))
+    scratch.clear();
+    tollgate_wire::encode(labels, scratch).expect("only times can fail to encode, and labels hold none");
+    let json = std::str::from_utf8(scratch).expect("JSON made of strings is UTF-8");
+    within(limits::LABELS_BYTES_MAX, json, || format!("metrics[{index}].labels"))
 }
 
 fn within(n_bytes_max: usize, text: &str, field: impl FnOnce() -> String) -> Result<Box<str>, Reason> {
