@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tollgate-metering/tollgate/conformance/internal/reference"
@@ -34,7 +37,8 @@ type Session struct {
 // Program is the checker `PATH check`.
 type Program struct {
 	Path string
-	// Environment is added to our own.
+	// Environment is added to our own, of which no TOLLGATE_ variable is handed on:
+	// they would configure the program.
 	Environment []string
 }
 
@@ -47,7 +51,8 @@ const (
 // Start runs the program.
 func (p Program) Start(ctx context.Context, t reference.Type) (*Session, error) {
 	command := exec.CommandContext(ctx, p.Path, "check", "--lines", "--canonical", "--type", string(t))
-	command.Env = append(command.Environ(), p.Environment...)
+	own := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "TOLLGATE_") })
+	command.Env = append(own, p.Environment...)
 	command.WaitDelay = 5 * time.Second
 	var complaints bytes.Buffer
 	command.Stderr = &complaints
