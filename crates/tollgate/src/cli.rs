@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, completions, config, man};
+use crate::commands::{check, completions, config, demo, export, man, models, quarantine, serve, verify};
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
 #[derive(Debug, Parser)]
@@ -14,6 +14,8 @@ use crate::commands::{check, completions, config, man};
     max_term_width = 100,
     after_help = "\
 Examples:
+  tollgate demo
+  tollgate serve --ledger /var/lib/tollgate
   tollgate check batches.json
 
 Exit codes:
@@ -30,7 +32,13 @@ pub(crate) struct Cli {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(serve::Args),
+    Demo(demo::Args),
     Check(check::Args),
+    Models(models::Args),
+    Quarantine(quarantine::Args),
+    Verify(verify::Args),
+    Export(export::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

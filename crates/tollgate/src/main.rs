@@ -4,18 +4,24 @@
 //! and turns errors into exit codes. It decides nothing about batches: the format is `tollgate-wire`, the rules
 //! are `tollgate-rules`, HTTP is `tollgate-collector`, storage is `tollgate-ledger-embedded`.
 //!
-//! Reading order: [`cli`] (what can be asked), [`commands`] (a file for each command), [`exit`] (how it ends),
-//! [`output`] (standard output that may be closed early).
+//! Reading order: [`cli`] (what can be asked), [`commands`] (a file for each command), [`configuration`] (where settings
+//! come from), [`ledger`] (where the concrete ledger is named), [`admin`] and [`listing`] (asking a running collector),
+//! [`exit`] (how it ends), [`output`] (standard output that may be closed early).
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod admin;
 mod cli;
 mod commands;
 mod configuration;
 mod exit;
+mod ledger;
+mod listing;
+mod logging;
 mod output;
+mod progress;
 
 fn main() -> ExitCode {
     // Wrong usage ends inside `parse`, with clap's exit code 2.

@@ -25,7 +25,8 @@ impl Write for Stdout {
 #[error("standard output was closed by its reader")]
 struct Closed;
 
-fn mark(error: io::Error) -> io::Error {
+/// Marks a failure to write to standard output that means its reader has gone.
+pub(crate) fn mark(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::BrokenPipe { io::Error::other(Closed) } else { error }
 }
 

@@ -6,12 +6,24 @@ use crate::exit::Exit;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod man;
+pub(crate) mod models;
+pub(crate) mod quarantine;
+pub(crate) mod serve;
+pub(crate) mod verify;
 
 /// Does what was asked.
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use tollgate_ledger_embedded::Options;
 
 use crate::exit;
 
@@ -38,12 +39,18 @@ pub(crate) struct Configuration {
 pub(crate) struct LedgerSection {
     /// The folder of the embedded ledger, made when it is not there.
     pub(crate) location: String,
+    /// Bytes of one file of the journal, at most, unless one group is longer.
+    pub(crate) segment_bytes_max: u64,
+    /// Free bytes that recording leaves on the disk; below, senders are answered 507 until there is room again.
+    pub(crate) free_bytes_min: u64,
 }
 
 impl Default for LedgerSection {
     fn default() -> Self {
         // In the working folder: a first try needs neither a flag nor rights elsewhere, and what it made is in sight.
-        Self { location: "tollgate-ledger".to_owned() }
+        let location = "tollgate-ledger".to_owned();
+        let Options { segment_bytes_max, free_bytes_min } = Options::default();
+        Self { location, segment_bytes_max, free_bytes_min }
     }
 }
 

@@ -1,0 +1,110 @@
+//! A client of a collector's admin listener.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Response, StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::exit;
+
+/// Rows asked for at a time: the most that a collector gives.
+const PAGE_ROWS: usize = 1_000;
+/// How long one page may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the admin listener is, on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Address {
+    /// The collector's admin listener.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8481", env = "TOLLGATE_URL")]
+    url: String,
+}
+
+/// A client of one collector.
+pub(crate) struct Admin {
+    client: reqwest::Client,
+    base: Url,
+}
+
+/// A stretch of a listing.
+#[derive(Deserialize)]
+struct Rows<T> {
+    rows: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+/// What an error is answered with (RFC 9457).
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+    #[serde(default)]
+    detail: String,
+}
+
+impl Admin {
+    pub(crate) fn new(address: &Address) -> anyhow::Result<Self> {
+        let bad = |why: &str| exit::usage(format!("use --url {}: {why}", address.url));
+        let base =
+            Url::parse(&address.url).map_err(|error| bad(&format!("{error}; try http://127.0.0.1:8481")))?;
+        match base.scheme() {
+            "http" if !base.cannot_be_a_base() => {}
+            "https" => {
+                return Err(bad("https is not supported yet; the admin listener speaks http on loopback"));
+            }
+            _ => return Err(bad("it is not an http:// address; try http://127.0.0.1:8481")),
+        }
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("make an HTTP client")?;
+        Ok(Self { client, base })
+    }
+
+    /// Hands over every row of a listing, a page at a time, to its end.
+    pub(crate) async fn each_page<T: DeserializeOwned>(
+        &self,
+        listing: &str,
+        mut take: impl FnMut(Vec<T>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut url = self.base.clone();
+        // Whatever path the address had stays in front: it may be behind a proxy.
+        let path = format!("{}/api/v1/{listing}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut query = vec![("limit", PAGE_ROWS.to_string())];
+            query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
+            let request = self.client.get(url.clone()).query(&query);
+            let answer = request
+                .send()
+                .await
+                .with_context(|| format!("reach the collector at {} (is it running?)", self.base))?;
+            let page: Rows<T> = decode(answer).await.with_context(|| format!("list {listing} of {url}"))?;
+            take(page.rows)?;
+            match page.next_cursor {
+                Some(next) if Some(&next) == cursor.as_ref() => {
+                    bail!("list {listing} of {url}: the collector gives the same page again and again");
+                }
+                Some(next) => cursor = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+async fn decode<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
+    let status = answer.status();
+    let body = answer.bytes().await.context("read the answer")?;
+    if status == StatusCode::OK {
+        return serde_json::from_slice(&body)
+            .context("decode the answer; is this the admin listener of a collector?");
+    }
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(Problem { title, detail }) if detail.is_empty() => bail!("get an answer: {status}: {title}"),
+        Ok(Problem { title, detail }) => bail!("get an answer: {status}: {title}: {detail}"),
+        Err(_) => bail!("get an answer: {status}"),
+    }
+}

@@ -1,0 +1,62 @@
+//! `tollgate quarantine`: what was set aside, and why.
+
+use comfy_table::CellAlignment::{self, Left, Right};
+use tollgate_ledger::QuarantineItem;
+
+use crate::exit::Exit;
+use crate::listing::{self, Row};
+
+/// Lists what a collector has set aside, and why.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tollgate quarantine
+  tollgate quarantine --format json | jq -r '.[] | select(.code == \"conflict\") | .body'
+  tollgate quarantine --format csv > quarantine.csv
+
+JSON and CSV have the element itself as well, as its sender wrote it.
+
+Exit codes: 0 everything was listed, 1 the collector cannot be reached or failed, 2 wrong usage")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: listing::Flags,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    listing::run::<QuarantineItem>(&args.flags)
+}
+
+impl Row for QuarantineItem {
+    const LISTING: &str = "quarantine";
+
+    const COLUMNS: &[(&str, CellAlignment)] = &[
+        ("ID", Right),
+        ("RECEIVED", Left),
+        ("MODEL", Left),
+        ("BATCH", Left),
+        ("UNIT", Left),
+        ("CODE", Left),
+        ("REASON", Left),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.received.clone(),
+            self.model_uuid.clone(),
+            self.batch_uuid.clone(),
+            self.unit_name.clone(),
+            self.code.clone(),
+            self.reason.clone(),
+        ]
+    }
+
+    const CSV_COLUMNS: &[&str] =
+        &["id", "received", "model_uuid", "batch_uuid", "unit_name", "code", "reason", "body"];
+
+    fn csv(&self) -> Vec<Vec<String>> {
+        let mut line = self.cells();
+        line.push(self.body.clone());
+        vec![line]
+    }
+}

@@ -1,0 +1,138 @@
+//! `tollgate serve`: the collector.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tollgate_collector::{Collector, CollectorError};
+use tracing::{info, warn};
+
+use crate::configuration::{self, Configuration};
+use crate::exit::{self, Exit};
+use crate::{ledger, logging, output};
+
+/// Runs a collector until SIGTERM or SIGINT (Ctrl-C).
+///
+/// When it is ready it prints one line on standard output, `ready listen=ADDR admin=ADDR ledger=…`; logs go to
+/// standard error. Without any configuration it keeps its ledger in ./tollgate-ledger.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tollgate serve
+  tollgate serve --ledger /var/lib/tollgate --listen 0.0.0.0:8480
+  tollgate serve --config /etc/tollgate.toml --log-format json
+  curl -X POST --data '[]' http://127.0.0.1:8480/metrics
+
+Every key of the configuration is also an environment variable: see `tollgate config --help`.
+RUST_LOG chooses what is logged, such as RUST_LOG=debug.
+
+Exit codes:
+  0  told to stop; every request in flight was answered
+  1  it could not start or go on
+  2  the command line or the configuration is wrong
+ 70  the ledger failed and closed itself; what was acknowledged is durable, start again")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: configuration::Flags,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, env = "TOLLGATE_LOG_FORMAT")]
+    log_format: logging::Format,
+    /// Also stop when standard input closes: whoever started this process has gone.
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let configuration = args.flags.load()?.configuration;
+    logging::start(args.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the threads that serve requests")?;
+    runtime.block_on(serve(configuration, args.until_stdin_closes))
+}
+
+async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow::Result<Exit> {
+    // Before the ledger opens, which may take its time: a signal meanwhile is kept and obeyed.
+    let mut stop = Stop::listen().context("listen for signals")?;
+    let mut again = Stop::listen().context("listen for signals")?;
+    let location = configuration.ledger.location.clone();
+    let ledger = ledger::open(&configuration.ledger)?;
+    let collector = Collector::bind(configuration.collector, ledger).await.map_err(usage_or_failure)?;
+    announce(&collector, &location);
+
+    let first = async {
+        tokio::select! {
+            name = stop.signalled() => info!(signal = name, "stopping: answering what is in flight"),
+            // In a block of its own, which nobody enters unless asked: standard input is not ours to read.
+            () = async { drop(stdin_closed().await) }, if until_stdin_closes => info!("stopping: standard input was closed"),
+        }
+    };
+    let run = collector.run(first);
+    tokio::select! {
+        ended = run => ended.map_err(usage_or_failure)?,
+        name = again.second() => anyhow::bail!("answer what is in flight: {name} came a second time"),
+    }
+    info!("stopped");
+    Ok(Exit::Ok)
+}
+
+/// The one line on standard output.
+fn announce(collector: &Collector, location: &str) {
+    let (listen, admin) = (collector.listen_addr(), collector.admin_addr());
+    let mut out = output::stdout();
+    let line =
+        writeln!(out, "ready listen={listen} admin={admin} ledger={location}").and_then(|()| out.flush());
+    // Senders do not read that line: they are served all the same.
+    if let Err(error) = line {
+        warn!(%error, "could not write the ready line to standard output");
+    }
+    info!(%listen, %admin, ledger = location, "ready");
+}
+
+fn usage_or_failure(error: CollectorError) -> anyhow::Error {
+    match error {
+        CollectorError::AdminExposed { .. } | CollectorError::Setting { .. } => exit::as_usage(&error.into()),
+        CollectorError::Ledger { .. } | CollectorError::Committer => exit::as_ledger_failure(&error.into()),
+        CollectorError::Bind { .. } | CollectorError::Thread { .. } | CollectorError::Listener { .. } => {
+            error.into()
+        }
+    }
+}
+
+/// The signals that ask a process to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them, and gives its name.
+    async fn signalled(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Waits for the second: whoever asks twice does not want to wait for slow requests.
+    async fn second(&mut self) -> &'static str {
+        self.signalled().await;
+        self.signalled().await
+    }
+}
+
+/// A thread of its own: the runtime could not end while one of its threads waits for input.
+fn stdin_closed() -> oneshot::Receiver<()> {
+    let (closed, wait) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    wait
+}

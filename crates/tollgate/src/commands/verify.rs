@@ -1,0 +1,57 @@
+//! `tollgate verify`: whether a ledger holds what was recorded.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use indicatif::{HumanBytes, HumanCount};
+
+use crate::exit::Exit;
+use crate::{ledger, output, progress};
+
+/// Checks every frame, checksum and the hash chain of a ledger.
+///
+/// Also that every batch in it can be counted, is canonical and is there once. Changes nothing, and works while a
+/// collector has the folder open.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  tollgate verify /var/lib/tollgate
+
+The last line of output is the hash over everything recorded. Whoever notes it down can show later
+that nothing before it was changed or removed.
+
+Exit codes: 0 the ledger is whole, 1 it is damaged (the reason names file and offset) or cannot be
+read, 2 wrong usage")]
+pub(crate) struct Args {
+    /// The ledger's folder.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let bar = progress::Bar::new("verifying");
+    let report = ledger::verify(&args.dir, &bar)?;
+    bar.clear();
+    let mut text = format!(
+        "ok: {} batches with {} metrics of {} models, {} in quarantine\n    {} in {} groups and {} files\n",
+        HumanCount(report.counts.n_batches),
+        HumanCount(report.counts.n_metrics),
+        HumanCount(report.counts.n_models),
+        HumanCount(report.counts.n_quarantined),
+        HumanBytes(report.journal.record_bytes),
+        HumanCount(report.journal.n_groups),
+        HumanCount(report.journal.n_segments),
+    );
+    if let Some(tail) = report.journal.tail {
+        text.push_str(&format!(
+            "    {} at the end are a group that was never acknowledged; the next start drops them\n",
+            HumanBytes(tail.bytes)
+        ));
+    }
+    let hash: String = report.journal.end.chain.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push_str(&format!("    group {} has the hash {hash}\n", report.journal.end.sequence));
+    let mut out = output::stdout();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write the verdict")?;
+    Ok(Exit::Ok)
+}
