@@ -99,8 +99,8 @@ async fn read(
     Ok(Received { bytes, encoding, reservation })
 }
 
-/// What a connection may make us allocate by announcing alone.
-const FIRST_CAPACITY_BYTES: usize = 64 << 10;
+/// What a connection may make us allocate by announcing alone. Most of it stays untouched until bytes arrive.
+const FIRST_CAPACITY_BYTES: usize = 1 << 20;
 
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
     // hyper has checked it: one number, and none beside a Transfer-Encoding.

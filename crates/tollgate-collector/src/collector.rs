@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollgate_ledger::Ledger;
@@ -20,6 +20,10 @@ use crate::{CollectorError, Settings, commit, wire_routes};
 
 /// Connections of operators, at most: some browsers, a scraper, a probe.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// Connections that the kernel keeps until they are accepted, at most: senders that all come back after an outage wait
+/// there instead of being turned away.
+const WAITING_CONNECTIONS_MAX: u32 = 1_024;
 
 /// When the ledger has failed, how long the answers that say so may take to leave. The process should end soon, so that
 /// it is started again.
@@ -122,7 +126,11 @@ impl Collector {
 
 async fn bind(name: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), CollectorError> {
     let failed = |source| CollectorError::Bind { listener: name, address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    // A restart binds while connections of the process before are still winding down.
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(address).map_err(failed)?;
+    let listener = socket.listen(WAITING_CONNECTIONS_MAX).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error, info, warn};
 
 use crate::metrics::{ListenerName, Metrics};
-use crate::problem::Problem;
+use crate::problem::{Problem, Slug};
 use crate::server::Peer;
 
 /// Counts and logs every request, and answers a panic with 500.
@@ -40,10 +40,11 @@ async fn observe(
     let status = response.status().as_u16();
     metrics.count_request(listener, route, status, took);
     let listener = listener.as_str();
+    let problem = response.extensions().get::<Slug>().map_or("none", |slug| slug.0);
     let took_us = took.as_micros();
     match status {
-        500.. => warn!(listener, route, status, took_us, ?peer, "could not answer a request"),
-        400.. => info!(listener, route, status, took_us, ?peer, "refused a request"),
+        500.. => warn!(listener, route, status, problem, took_us, ?peer, "could not answer a request"),
+        400.. => info!(listener, route, status, problem, took_us, ?peer, "refused a request"),
         _ => debug!(listener, route, status, took_us, ?peer, "answered a request"),
     }
     response

@@ -50,6 +50,10 @@ pub(crate) enum Problem {
     Bug,
 }
 
+/// The last part of a problem's `type`, kept with the response for the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slug(pub(crate) &'static str);
+
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: String,
@@ -195,6 +199,8 @@ impl IntoResponse for Problem {
             offset,
         };
         let body = serde_json::to_vec(&document).expect("strings and numbers always serialize");
-        (status, self.headers(), body).into_response()
+        let mut response = (status, self.headers(), body).into_response();
+        response.extensions_mut().insert(Slug(slug));
+        response
     }
 }

@@ -267,6 +267,25 @@ async fn a_shutdown_answers_what_is_in_flight_and_closes_the_ledger() {
 }
 
 #[tokio::test]
+async fn a_post_that_was_arriving_at_a_shutdown_is_still_recorded() {
+    let settings = Settings { body_timeout_ms: 10_000, ..Settings::for_testing() };
+    let running = Running::with(settings).await;
+    let request = request_bytes("POST", "/metrics", &[], &post_of("model", &["1"]));
+    let (first_half, second_half) = request.split_at(request.len() - 100);
+    let mut client = Client::connect(running.wire).await;
+    client.send(first_half).await;
+    running.wait_for_metric("tollgate_in_flight_bytes", (post_of("model", &["1"]).len() - 100) as f64).await;
+    let (wire, admin, ledger) = (running.wire, running.admin, running.ledger.clone());
+    let run = running.begin_stop();
+    soon(async { while TcpStream::connect(wire).await.is_ok() {} }).await;
+    assert_eq!(metric(admin, r#"tollgate_connections{listener="wire"}"#).await, 1.0);
+    client.send(second_half).await;
+    assert_eq!(client.answer().await.acks("model"), ["1"]);
+    soon(run).await.expect("no panic").expect("a clean end");
+    assert_eq!(ledger.open().reader.counts().n_batches, 1);
+}
+
+#[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
     let (step, held) = Held::step();
     let settings = Settings { drain_timeout_ms: 100, ..Settings::for_testing() };

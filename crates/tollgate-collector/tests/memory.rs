@@ -1,0 +1,113 @@
+//! How much memory hostile bodies can take. Alone in its process, so that what is measured is theirs.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tollgate_collector::{Collector, Settings};
+use tollgate_ledger::MemoryLedger;
+
+const MIB: usize = 1 << 20;
+
+/// A quarter of a MiB that becomes 256 MiB.
+fn gzip_bomb() -> Vec<u8> {
+    let mut bomb = Vec::new();
+    let zeros = std::io::repeat(b' ').take(256 << 20);
+    flate2::read::GzEncoder::new(zeros, flate2::Compression::best())
+        .read_to_end(&mut bomb)
+        .expect("compress");
+    assert!(bomb.len() < MIB, "{}", bomb.len());
+    bomb
+}
+
+/// Some kB that become 256 MiB.
+fn zstd_bomb() -> Vec<u8> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).expect("an encoder");
+    for _ in 0..256 {
+        encoder.write_all(&vec![b' '; MIB]).expect("compress");
+    }
+    encoder.finish().expect("compress")
+}
+
+/// Frames whose headers claim windows of 2^31 and of 2^27 bytes; the second is what the library would allow.
+fn zstd_windows() -> [Vec<u8>; 2] {
+    [21, 17].map(|exponent| vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, exponent << 3, 0x11, 0x00, 0x00, b'[', b']'])
+}
+
+/// What a line of this process' status says, in bytes.
+fn status_bytes(key: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("the line");
+    let kib: usize = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number");
+    kib * 1024
+}
+
+async fn post(wire: SocketAddr, encoding: &str, body: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(wire).await.expect("connect");
+    let head = format!(
+        "POST /metrics HTTP/1.1\r\nhost: c\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("write");
+    stream.write_all(body).await.expect("write");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    std::str::from_utf8(&answer[9..]).expect("digits").parse().expect("a status")
+}
+
+/// Posts `body` from 64 clients at once and gives by how much memory rose at its highest.
+async fn rise(wire: SocketAddr, encoding: &'static str, body: Vec<u8>, expected: u16) -> usize {
+    // Once alone first: threads and buffers of the runtime are nobody's attack.
+    assert_eq!(post(wire, encoding, &body).await, expected);
+    let before = status_bytes("VmRSS");
+    let mut highest = before;
+    let body: std::sync::Arc<[u8]> = body.into();
+    let mut posts = JoinSet::new();
+    for _ in 0..64 {
+        let body = body.clone();
+        posts.spawn(async move { post(wire, encoding, &body).await });
+    }
+    let mut n_expected = 0;
+    loop {
+        tokio::select! {
+            ended = posts.join_next() => match ended {
+                Some(status) => n_expected += usize::from(status.expect("no panic") == expected),
+                None => break,
+            },
+            () = sleep(Duration::from_millis(1)) => {}
+        }
+        highest = highest.max(status_bytes("VmRSS"));
+    }
+    assert_eq!(n_expected, 64);
+    highest - before
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bombs_take_time_and_no_memory() {
+    let Settings { listen, admin, .. } = Settings::for_testing();
+    let settings = Settings { listen, admin, ..Settings::default() };
+    let collector = Collector::bind(settings, MemoryLedger::default().open()).await.expect("free ports");
+    let wire = collector.listen_addr();
+    let run = tokio::spawn(collector.run(std::future::pending()));
+
+    let [beyond_all, beyond_ours] = zstd_windows();
+    for (name, encoding, body, expected) in [
+        ("gzip bomb", "gzip", gzip_bomb(), 413),
+        ("zstd bomb", "zstd", zstd_bomb(), 413),
+        ("zstd window of 2 GiB", "zstd", beyond_all, 400),
+        ("zstd window of 128 MiB", "zstd", beyond_ours, 400),
+    ] {
+        let n_bytes = body.len();
+        let rise =
+            timeout(Duration::from_secs(120), rise(wire, encoding, body, expected)).await.expect("hangs");
+        println!("{name}: 64 at once of {n_bytes} bytes raised memory by {} KiB", rise / 1024);
+        // What came (64 bodies) is held while it waits for its turn; what it becomes is not.
+        let allowed = 64 * n_bytes + 32 * MIB;
+        assert!(rise < allowed, "{name}: {rise} bytes");
+    }
+    run.abort();
+}
