@@ -111,9 +111,12 @@ pub enum Fault {
     /// The payload's checksum does not match.
     #[error("the checksum of the payload does not match")]
     Payload,
-    /// The payload cannot be taken apart, though its checksum matches.
-    #[error("the payload is not a list of records")]
-    Records,
+    /// The frame says something that this program does not know.
+    #[error("the frame is of a form that this program does not know")]
+    Flags,
+    /// There is no record, or its checksum does not match.
+    #[error("the checksum of the record does not match")]
+    Record,
     /// Another group was expected.
     #[error("expected group {expected}, found group {found}")]
     Sequence {
@@ -153,12 +156,6 @@ pub enum Fault {
         /// The group.
         sequence: u64,
     },
-    /// A position that nothing was stored under.
-    #[error("the group has no record {record}")]
-    NoSuchRecord {
-        /// The record asked for.
-        record: u32,
-    },
 }
 
 impl Fault {
@@ -166,15 +163,15 @@ impl Fault {
     pub(crate) fn may_be_torn(self) -> bool {
         match self {
             Self::CutShort | Self::Unknown | Self::Header | Self::OtherSegment | Self::Payload => true,
-            Self::Records
+            Self::Flags
+            | Self::Record
             | Self::Sequence { .. }
             | Self::Chain
             | Self::Segment { .. }
             | Self::Discontinued
             | Self::SegmentMissing
             | Self::Length { .. }
-            | Self::GroupMissing { .. }
-            | Self::NoSuchRecord { .. } => false,
+            | Self::GroupMissing { .. } => false,
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::format::{GROUP_BYTES_MAX, Kind, array_at, u32_at, u64_at};
 /// Bytes of a frame's header.
 pub(crate) const FRAME_HEADER_BYTES: usize = 80;
 
-/// Bytes before each record: its length.
-pub(crate) const RECORD_PREFIX_BYTES: usize = 4;
+/// Bytes before each record: its length, and a checksum of both, so that one record can be read without its group.
+pub(crate) const RECORD_PREFIX_BYTES: usize = 8;
 
 /// Not UTF-8, so that no text record can hold it.
 pub(crate) const FRAME_MAGIC: [u8; 4] = *b"\xF5GR\xF6";
@@ -96,7 +96,7 @@ impl FrameHeader {
             return Err(Fault::OtherSegment);
         }
         if u32_at(bytes, 4) != 0 || GROUP_BYTES_MAX < u64::from(header.payload_bytes) {
-            return Err(Fault::Records);
+            return Err(Fault::Flags);
         }
         Ok(header)
     }
@@ -137,7 +137,9 @@ pub(crate) fn encode<R: AsRef<[u8]>>(frame: &mut Vec<u8>, previous: &Link, salt:
     frame.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
     for record in records {
         let record = record.as_ref();
-        frame.extend_from_slice(&length_u32(record.len()).to_le_bytes());
+        let length = length_u32(record.len());
+        frame.extend_from_slice(&length.to_le_bytes());
+        frame.extend_from_slice(&record_checksum(length, record).to_le_bytes());
         frame.extend_from_slice(record);
     }
     let payload = &frame[FRAME_HEADER_BYTES..];
@@ -154,28 +156,39 @@ pub(crate) fn encode<R: AsRef<[u8]>>(frame: &mut Vec<u8>, previous: &Link, salt:
     link
 }
 
+fn record_checksum(length: u32, record: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&length.to_le_bytes()), record)
+}
+
 fn length_u32(length: usize) -> u32 {
     u32::try_from(length).expect("a group is not over GROUP_BYTES_MAX")
 }
 
-/// Where each record is in `payload`.
+/// The length that the prefix of a record gives; `None` when there is no room for a prefix.
+pub(crate) fn record_length(prefix: &[u8]) -> Option<usize> {
+    (RECORD_PREFIX_BYTES <= prefix.len()).then(|| u32_at(prefix, 0) as usize)
+}
+
+/// Where in `bytes`, which begin with its prefix, the record is.
+pub(crate) fn split_record(bytes: &[u8]) -> Result<Range<usize>, Fault> {
+    let length = record_length(bytes).ok_or(Fault::Record)?;
+    let range = RECORD_PREFIX_BYTES..RECORD_PREFIX_BYTES + length;
+    let record = bytes.get(range.clone()).ok_or(Fault::Record)?;
+    if record_checksum(u32_at(bytes, 0), record) == u32_at(bytes, 4) { Ok(range) } else { Err(Fault::Record) }
+}
+
+/// Where in `payload` each record is.
 pub(crate) fn split_records(payload: &[u8], n_records: u32) -> Result<Vec<Range<usize>>, Fault> {
     // Each record takes at least its prefix, so the count cannot ask for more memory than the payload has.
     let mut ranges = Vec::with_capacity((n_records as usize).min(payload.len() / RECORD_PREFIX_BYTES));
     let mut offset = 0;
     while offset < payload.len() {
-        let start = offset + RECORD_PREFIX_BYTES;
-        if payload.len() < start {
-            return Err(Fault::Records);
-        }
-        let end = start + u32_at(payload, offset) as usize;
-        if payload.len() < end {
-            return Err(Fault::Records);
-        }
+        let range = split_record(&payload[offset..])?;
+        let (start, end) = (offset + range.start, offset + range.end);
         ranges.push(start..end);
         offset = end;
     }
-    if ranges.len() == n_records as usize { Ok(ranges) } else { Err(Fault::Records) }
+    if ranges.len() == n_records as usize { Ok(ranges) } else { Err(Fault::Record) }
 }
 
 #[cfg(test)]
@@ -232,10 +245,20 @@ mod tests {
 
     #[test]
     fn a_payload_that_lies_about_its_records_is_refused() {
-        assert_eq!(split_records(&[3, 0, 0, 0, 1, 2], 1), Err(Fault::Records));
-        assert_eq!(split_records(&[3, 0], 1), Err(Fault::Records));
-        assert_eq!(split_records(&[0, 0, 0, 0], 2), Err(Fault::Records));
-        assert_eq!(split_records(&[0xFF; 4], u32::MAX), Err(Fault::Records));
-        assert_eq!(split_records(&[0; 8], 2), Ok(vec![4..4, 8..8]));
+        let mut frame = Vec::new();
+        encode(&mut frame, &genesis(), SALT, &["one", ""]);
+        let payload = &frame[FRAME_HEADER_BYTES..];
+        assert_eq!(split_records(payload, 2), Ok(vec![8..11, 19..19]));
+        for n_records in [0, 1, 3, u32::MAX] {
+            assert_eq!(split_records(payload, n_records), Err(Fault::Record));
+        }
+        for length in 0..payload.len() {
+            assert_eq!(split_records(&payload[..length], 2), Err(Fault::Record));
+        }
+        for bit in 0..payload.len() * 8 {
+            let mut payload = payload.to_vec();
+            payload[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(split_records(&payload, 2), Err(Fault::Record), "bit {bit}");
+        }
     }
 }

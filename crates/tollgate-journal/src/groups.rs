@@ -3,17 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem;
-
 use crate::attest::{self, Attested};
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
-use crate::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Link, split_records};
-use crate::segment;
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, Link, RECORD_PREFIX_BYTES, split_records};
+use crate::scan::{SegmentScan, Stop};
 use crate::survey::survey;
-use crate::{Checkpoint, Disk, DiskFile, Fault, GroupPosition, JournalError};
-
-/// Read from the disk at once, at least: groups may be small, and a call for each would take longer than the rest.
-const WINDOW_BYTES: usize = 256 << 10;
+use crate::{Checkpoint, Disk, Fault, GroupPosition, JournalError, RecordPosition};
 
 /// The groups of a journal in order, each checked: its checksums, its place, the hash chain.
 ///
@@ -22,9 +17,13 @@ const WINDOW_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Groups {
     disk: Arc<dyn Disk>,
-    segment: OpenSegment,
+    segment: SegmentScan,
     /// Where the next group begins.
     offset: u64,
+    /// Of the segments that the walk has left behind.
+    earlier_bytes: u64,
+    /// The highest segment that has been seen.
+    last_segment: u64,
     /// The last group given.
     link: Link,
     attested: Option<Attested>,
@@ -60,24 +59,21 @@ impl Group {
         self.position
     }
 
-    /// Its records in order.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.records.iter().map(|range| &self.payload[range.clone()])
+    /// Its records in order, each with where it is.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = (RecordPosition, &[u8])> {
+        let GroupPosition { segment, offset, .. } = self.position;
+        let payload_offset = offset + FRAME_HEADER_BYTES as u64;
+        self.records.iter().map(move |range| {
+            let offset = payload_offset + (range.start - RECORD_PREFIX_BYTES) as u64;
+            (RecordPosition { segment, offset }, &self.payload[range.clone()])
+        })
     }
-}
-
-/// Why the walk cannot go on at the present offset.
-#[derive(Debug, Clone, Copy)]
-enum Stop {
-    /// The file ends here, between two groups.
-    End,
-    Fault(Fault),
 }
 
 impl Groups {
     /// From the first group of segment `number` on.
     pub(crate) fn from_segment(disk: Arc<dyn Disk>, number: u64) -> Result<Self, JournalError> {
-        let segment = OpenSegment::open(&*disk, number)?;
+        let segment = SegmentScan::open(&*disk, number)?;
         let header = &segment.header;
         let link = Link { sequence: header.first_sequence.wrapping_sub(1), chain: header.chain };
         if number == 1 && link != Link::genesis(header.kind) {
@@ -89,14 +85,25 @@ impl Groups {
 
     /// From the first group behind `checkpoint` on.
     pub(crate) fn after(disk: Arc<dyn Disk>, checkpoint: &Checkpoint) -> Result<Self, JournalError> {
-        let segment = OpenSegment::open(&*disk, checkpoint.segment)?;
+        let segment = SegmentScan::open(&*disk, checkpoint.segment)?;
         let link = Link { sequence: checkpoint.sequence, chain: checkpoint.chain };
         Self::new(disk, segment, checkpoint.offset, link)
     }
 
-    fn new(disk: Arc<dyn Disk>, segment: OpenSegment, offset: u64, link: Link) -> Result<Self, JournalError> {
+    fn new(disk: Arc<dyn Disk>, segment: SegmentScan, offset: u64, link: Link) -> Result<Self, JournalError> {
+        let last_segment = survey(&*disk)?.last;
         let attested = attest::read(&*disk)?;
-        Ok(Self { disk, segment, offset, link, attested, is_finished: false, tail: None })
+        Ok(Self {
+            disk,
+            segment,
+            offset,
+            earlier_bytes: 0,
+            last_segment,
+            link,
+            attested,
+            is_finished: false,
+            tail: None,
+        })
     }
 
     /// Behind the last group that was given.
@@ -104,6 +111,12 @@ impl Groups {
     pub fn checkpoint(&self) -> Checkpoint {
         let Link { sequence, chain } = self.link;
         Checkpoint { sequence, segment: self.segment.header.number, offset: self.offset, chain }
+    }
+
+    /// How many bytes of files the walk has covered.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        self.earlier_bytes + self.offset
     }
 
     /// What is behind the last group, known once the walk has ended.
@@ -126,7 +139,7 @@ impl Groups {
             // Whoever appends may have gone on since the group was read. What shows that the journal goes on is
             // looked for first and the group read again after: if it is still bad, then it was durable and is not.
             let goes_on = self.goes_on(stop)?;
-            self.segment.window.clear();
+            self.segment.refresh();
             match (self.read_group()?, goes_on) {
                 (Ok(group), _) => return Ok(Some(group)),
                 (Err(Stop::End), GoesOn::NextSegment) => self.enter_next_segment()?,
@@ -180,7 +193,10 @@ impl Groups {
     /// Whether the journal is known to go on behind the present offset.
     fn goes_on(&mut self, stop: Stop) -> Result<GoesOn, JournalError> {
         let number = self.segment.header.number;
-        if number < survey(&*self.disk)?.last {
+        if self.last_segment <= number {
+            self.last_segment = survey(&*self.disk)?.last;
+        }
+        if number < self.last_segment {
             return Ok(GoesOn::NextSegment);
         }
         self.attested = attest::read(&*self.disk)?;
@@ -205,7 +221,7 @@ impl Groups {
 
     fn enter_next_segment(&mut self) -> Result<(), JournalError> {
         let sealed_bytes = self.segment.length(&*self.disk)?;
-        let next = OpenSegment::open(&*self.disk, self.segment.header.number + 1)?;
+        let next = SegmentScan::open(&*self.disk, self.segment.header.number + 1)?;
         let expected = next.header.previous_bytes;
         if expected != sealed_bytes {
             return Err(self.damaged(Fault::Length { expected, found: sealed_bytes }));
@@ -214,6 +230,7 @@ impl Groups {
             && next.header.first_sequence == self.link.sequence + 1
             && next.header.chain == self.link.chain;
         self.segment = next;
+        self.earlier_bytes += sealed_bytes;
         self.offset = SEGMENT_HEADER_BYTES as u64;
         if continues { Ok(()) } else { Err(self.damaged(Fault::Discontinued)) }
     }
@@ -244,143 +261,5 @@ impl Iterator for Groups {
         let next = self.advance().transpose();
         self.is_finished = !matches!(next, Some(Ok(_)));
         next
-    }
-}
-
-/// A segment that is read.
-#[derive(Debug)]
-pub(crate) struct OpenSegment {
-    pub(crate) header: SegmentHeader,
-    file: Box<dyn DiskFile>,
-    window: Window,
-}
-
-impl OpenSegment {
-    pub(crate) fn open(disk: &dyn Disk, number: u64) -> Result<Self, JournalError> {
-        let (file, header) = segment::open_to_read(disk, number)?;
-        Ok(Self { header, file, window: Window::default() })
-    }
-
-    pub(crate) fn length(&self, disk: &dyn Disk) -> Result<u64, JournalError> {
-        self.file.length().map_err(self.failed(disk, "measure"))
-    }
-
-    /// Reads the frame at `offset` and checks its checksums; its place in the chain is the caller's to check.
-    fn read_frame(
-        &mut self,
-        disk: &dyn Disk,
-        offset: u64,
-    ) -> Result<Result<(FrameHeader, Vec<u8>), Stop>, JournalError> {
-        let failed = self.failed(disk, "read");
-        let bytes = match self.window.read(&*self.file, offset, FRAME_HEADER_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(failed(error)),
-        };
-        if bytes.is_empty() {
-            return Ok(Err(Stop::End));
-        }
-        let header = match FrameHeader::decode(bytes, self.header.salt) {
-            Ok(header) => header,
-            Err(fault) => return Ok(Err(Stop::Fault(fault))),
-        };
-        let payload_offset = offset + FRAME_HEADER_BYTES as u64;
-        let payload = match self.window.read(&*self.file, payload_offset, header.payload_bytes as usize) {
-            Ok(bytes) => bytes.to_vec(),
-            Err(error) => return Err(failed(error)),
-        };
-        Ok(match header.check_payload(&payload) {
-            Ok(()) => Ok((header, payload)),
-            Err(fault) => Err(Stop::Fault(fault)),
-        })
-    }
-
-    /// As [`OpenSegment::read_frame`], where a frame is known to begin at `offset`.
-    pub(crate) fn read_known_frame(
-        &mut self,
-        disk: &dyn Disk,
-        offset: u64,
-    ) -> Result<(FrameHeader, Vec<u8>), JournalError> {
-        let fault = match self.read_frame(disk, offset)? {
-            Ok(frame) => return Ok(frame),
-            Err(Stop::End) => Fault::CutShort,
-            Err(Stop::Fault(fault)) => fault,
-        };
-        Err(JournalError::Damaged { path: self.path(disk), offset, fault })
-    }
-
-    /// Whether the frame of a group later than the one after `link` begins anywhere behind `offset`.
-    ///
-    /// Its header is enough: a group is begun only when the one before it is durable.
-    fn has_frame_behind(&mut self, disk: &dyn Disk, offset: u64, link: &Link) -> Result<bool, JournalError> {
-        let failed = self.failed(disk, "read");
-        let finder = memmem::Finder::new(&FRAME_MAGIC);
-        let mut start = offset + 1;
-        self.window.clear();
-        loop {
-            let bytes = match self.window.read(&*self.file, start, WINDOW_BYTES) {
-                Ok(bytes) => bytes,
-                Err(error) => return Err(failed(error)),
-            };
-            let is_later = |at: usize| {
-                FrameHeader::decode(&bytes[at..], self.header.salt)
-                    .is_ok_and(|header| link.sequence + 1 < header.link.sequence)
-            };
-            if finder.find_iter(bytes).any(is_later) {
-                return Ok(true);
-            }
-            if bytes.len() < WINDOW_BYTES {
-                return Ok(false);
-            }
-            // A header may begin in this window and end in the next.
-            start += (WINDOW_BYTES - (FRAME_HEADER_BYTES - 1)) as u64;
-        }
-    }
-
-    fn path(&self, disk: &dyn Disk) -> std::path::PathBuf {
-        disk.folder().join(segment_name(self.header.number))
-    }
-
-    fn failed(
-        &self,
-        disk: &dyn Disk,
-        step: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> JournalError + use<> {
-        JournalError::disk(step, self.path(disk))
-    }
-}
-
-/// A stretch of a file in memory.
-#[derive(Debug, Default)]
-struct Window {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Window {
-    /// The `n_bytes` from `offset`, or fewer where the file ends.
-    fn read(&mut self, file: &dyn DiskFile, offset: u64, n_bytes: usize) -> std::io::Result<&[u8]> {
-        let holds = |window: &Self| {
-            let skip = usize::try_from(offset.checked_sub(window.start)?).ok()?;
-            let end = skip.checked_add(n_bytes)?;
-            (end <= window.bytes.len()).then_some(skip..end)
-        };
-        if let Some(range) = holds(self) {
-            return Ok(&self.bytes[range]);
-        }
-        self.bytes.resize(n_bytes.max(WINDOW_BYTES), 0);
-        self.start = offset;
-        match file.read_at(&mut self.bytes, offset) {
-            Ok(n_read) => self.bytes.truncate(n_read),
-            Err(error) => {
-                self.clear();
-                return Err(error);
-            }
-        }
-        Ok(&self.bytes[..n_bytes.min(self.bytes.len())])
-    }
-
-    /// Forgets what it holds, which may have changed on the disk.
-    fn clear(&mut self) {
-        self.bytes.clear();
     }
 }

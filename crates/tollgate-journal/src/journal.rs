@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::attest::Attested;
 use crate::disk::Held;
 use crate::format::{GROUP_BYTES_MAX, Kind, LOCK, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
-use crate::frame::{FRAME_HEADER_BYTES, encode, payload_bytes};
+use crate::frame::{FRAME_HEADER_BYTES, RECORD_PREFIX_BYTES, encode, payload_bytes};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, Recovery};
+use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, RecordPosition, Recovery};
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,15 @@ impl Options {
     pub fn for_testing(kind: Kind) -> Self {
         Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0 }
     }
+}
+
+/// Where an appended group is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// Where it begins.
+    pub group: GroupPosition,
+    /// Where each of its records is, in their order.
+    pub records: Vec<RecordPosition>,
 }
 
 /// A journal open for writing: one in all processes at a time.
@@ -71,15 +80,14 @@ impl Journal {
         Ok((journal, recovery))
     }
 
-    /// Writes `records` as one group and returns when they are durable. They get the positions
-    /// [`GroupPosition::record`] 0, 1, … of the group.
+    /// Writes `records` as one group, and returns when they are durable with where they are.
     ///
     /// # Errors
     ///
     /// [`JournalError::Full`] and [`JournalError::TooLarge`]: nothing was changed, and later appends may succeed.
     /// After any other error it is unknown whether the group is stored, and every further append fails with
     /// [`JournalError::Closed`]: only opening the journal anew can tell.
-    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<GroupPosition, JournalError> {
+    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<Appended, JournalError> {
         if self.is_closed {
             return Err(JournalError::Closed { path: self.disk.folder().into() });
         }
@@ -104,12 +112,12 @@ impl Journal {
         // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
         // what it could not write, and another sync would succeed for nothing.
         self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
-        let position = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
+        let group = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
         self.end.link = link;
         self.end.offset += frame_bytes;
         // The group is durable whatever comes of this; a disk that fails here is trusted with no other.
         self.is_closed = self.end.attest_file.write(&Attested { segment, link }).is_err();
-        Ok(position)
+        Ok(Appended { group, records: record_positions(group, records) })
     }
 
     /// The end of the last group.
@@ -170,4 +178,14 @@ impl Journal {
         self.end.offset = SEGMENT_HEADER_BYTES as u64;
         Ok(())
     }
+}
+
+fn record_positions<R: AsRef<[u8]>>(group: GroupPosition, records: &[R]) -> Vec<RecordPosition> {
+    let mut offset = group.offset + FRAME_HEADER_BYTES as u64;
+    let position = |record: &R| {
+        let position = RecordPosition { segment: group.segment, offset };
+        offset += (RECORD_PREFIX_BYTES + record.as_ref().len()) as u64;
+        position
+    };
+    records.iter().map(position).collect()
 }

@@ -7,9 +7,9 @@
 //! What the crate does not do: it does not know what a record means, never changes or removes one, has no index,
 //! no threads and no clock, and retries no failed write or sync.
 //!
-//! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: [`format`] and
-//! [`frame`] (bytes, without I/O), [`disk`] (all I/O goes through it), [`survey`] and [`groups`] (the one way to
-//! walk a journal, used by reading, verifying and recovery alike), [`attest`], [`open`](Journal::open), [`journal`].
+//! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
+//! `frame` (bytes, without I/O), [`Disk`] (all I/O goes through it), `survey`, `scan` and [`Groups`] (the one way to
+//! walk a journal, used by reading, verifying and recovery alike), `attest`, `recovery`, [`Journal`].
 
 mod attest;
 mod disk;
@@ -21,6 +21,7 @@ mod journal;
 mod position;
 mod reader;
 mod recovery;
+mod scan;
 mod segment;
 mod survey;
 mod verify;
@@ -31,7 +32,7 @@ pub use disk::{Disk, DiskFile, Lock, RealDisk, Room};
 pub use error::{Fault, JournalError};
 pub use format::{GROUP_BYTES_MAX, Kind};
 pub use groups::{Group, Groups, Tail};
-pub use journal::{Journal, Options};
+pub use journal::{Appended, Journal, Options};
 pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
 pub use recovery::Recovery;

@@ -11,23 +11,13 @@ pub struct GroupPosition {
     pub offset: u64,
 }
 
-impl GroupPosition {
-    /// The position of the group's record number `record`, counted from 0.
-    #[must_use]
-    pub fn record(self, record: u32) -> RecordPosition {
-        RecordPosition { segment: self.segment, offset: self.offset, record }
-    }
-}
-
 /// Where a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordPosition {
     /// The number of its segment, counted from 1.
     pub segment: u64,
-    /// Where its group begins in the segment's file, in bytes.
+    /// Where it begins in the segment's file, in bytes.
     pub offset: u64,
-    /// Which record of the group it is, counted from 0.
-    pub record: u32,
 }
 
 /// A place between two groups, and what the journal holds up to there.

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use crate::format::{Kind, segment_name};
-use crate::frame::split_records;
-use crate::groups::OpenSegment;
+use crate::frame::{RECORD_PREFIX_BYTES, record_length, split_record};
+use crate::scan::SegmentScan;
+use crate::segment;
 use crate::survey::survey;
 use crate::{Checkpoint, Disk, Fault, Groups, JournalError, RecordPosition};
+
+/// Read at once for a record whose length is not known yet: most are shorter.
+const FIRST_READ_BYTES: usize = 4 << 10;
 
 /// Reads a journal. Takes no lock: another process, or this one, may append at the same time.
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ impl Reader {
         if survey(&*disk)?.last == 0 {
             return Err(JournalError::Missing { path: disk.folder().into() });
         }
-        let kind = OpenSegment::open(&*disk, 1)?.header.kind;
+        let kind = SegmentScan::open(&*disk, 1)?.header.kind;
         Ok(Self { disk, kind })
     }
 
@@ -52,6 +56,16 @@ impl Reader {
         Err(JournalError::OtherKind { path: self.disk.folder().into(), found, expected })
     }
 
+    /// How many bytes the files of the journal have.
+    ///
+    /// # Errors
+    ///
+    /// When a segment cannot be read.
+    pub fn n_bytes(&self) -> Result<u64, JournalError> {
+        let numbers = 1..=survey(&*self.disk)?.last;
+        numbers.map(|number| SegmentScan::open(&*self.disk, number)?.length(&*self.disk)).sum()
+    }
+
     /// All groups from the first.
     ///
     /// # Errors
@@ -71,26 +85,37 @@ impl Reader {
         Groups::after(self.disk.clone(), checkpoint)
     }
 
-    /// One record, its group's checksums checked.
-    ///
-    /// Reads the whole group; what the hash chain says of it is left to [`Reader::groups`].
+    /// One record, its checksum checked.
     ///
     /// # Errors
     ///
-    /// When the group cannot be read or is damaged.
+    /// When it cannot be read or is damaged, or when no record is there.
     pub fn record(&self, position: RecordPosition) -> Result<Vec<u8>, JournalError> {
-        let mut segment = OpenSegment::open(&*self.disk, position.segment)?;
-        let (header, payload) = segment.read_known_frame(&*self.disk, position.offset)?;
-        let record = split_records(&payload, header.n_records).and_then(|records| {
-            let range = records.get(position.record as usize).cloned();
-            range.ok_or(Fault::NoSuchRecord { record: position.record })
-        });
-        match record {
-            Ok(range) => Ok(payload[range].to_vec()),
-            Err(fault) => {
-                let path = self.disk.folder().join(segment_name(position.segment));
-                Err(JournalError::Damaged { path, offset: position.offset, fault })
+        let RecordPosition { segment, offset } = position;
+        let (file, _) = segment::open_to_read(&*self.disk, segment)?;
+        let path = || self.disk.folder().join(segment_name(segment));
+        let damaged = |fault| JournalError::Damaged { path: path(), offset, fault };
+
+        let mut bytes = vec![0; FIRST_READ_BYTES];
+        let n_read = file.read_at(&mut bytes, offset).map_err(JournalError::disk("read", path()))?;
+        bytes.truncate(n_read);
+        let length = record_length(&bytes).ok_or_else(|| damaged(Fault::CutShort))?;
+        let n_bytes = RECORD_PREFIX_BYTES + length;
+        if bytes.len() < n_bytes {
+            // A length that is not a record's must not ask for more memory than the file has bytes.
+            let end = file.length().map_err(JournalError::disk("measure", path()))?;
+            if end.saturating_sub(offset) < n_bytes as u64 {
+                return Err(damaged(Fault::Record));
             }
+            bytes.resize(n_bytes, 0);
+            let rest = &mut bytes[n_read..];
+            let n_rest =
+                file.read_at(rest, offset + n_read as u64).map_err(JournalError::disk("read", path()))?;
+            bytes.truncate(n_read + n_rest);
         }
+        let range = split_record(&bytes).map_err(damaged)?;
+        bytes.truncate(range.end);
+        bytes.drain(..range.start);
+        Ok(bytes)
     }
 }

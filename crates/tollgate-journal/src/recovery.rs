@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::attest::{self, AttestFile, Attested};
 use crate::format::{NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use crate::frame::Link;
-use crate::groups::OpenSegment;
+use crate::scan::SegmentScan;
 use crate::segment::{self, write_whole};
 use crate::survey::survey;
 use crate::{Checkpoint, Disk, DiskFile, Fault, Groups, JournalError, Kind, Tail};
@@ -121,9 +121,9 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
 
 /// Checks what is known of the sealed segments without reading them through: header and length.
 fn check_sealed(disk: &dyn Disk, kind: Kind, last: u64) -> Result<(), JournalError> {
-    let mut previous: Option<OpenSegment> = None;
+    let mut previous: Option<SegmentScan> = None;
     for number in 1..=last {
-        let segment = OpenSegment::open(disk, number)?;
+        let segment = SegmentScan::open(disk, number)?;
         if segment.header.kind != kind {
             let (found, expected) = (segment.header.kind.to_string(), kind.to_string());
             return Err(JournalError::OtherKind { path: disk.folder().into(), found, expected });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::attest;
 use crate::format::segment_name;
 use crate::survey::survey;
-use crate::{Checkpoint, Disk, Fault, JournalError, Kind, Reader, Tail};
+use crate::{Checkpoint, Disk, Fault, Group, JournalError, Kind, Reader, Tail};
 
 /// What [`verify`] found, all of it intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,12 @@ pub struct Verified {
 
 /// Checks every frame, checksum and the hash chain of the journal in the folder of `disk`. Changes nothing.
 ///
-/// `progress` is told the end of each group.
+/// `visit` is shown each group, with how many bytes of files are covered.
 ///
 /// # Errors
 ///
 /// The first damage, with its file and offset; or when the journal cannot be read.
-pub fn verify(disk: &Arc<dyn Disk>, mut progress: impl FnMut(&Checkpoint)) -> Result<Verified, JournalError> {
+pub fn verify(disk: &Arc<dyn Disk>, mut visit: impl FnMut(&Group, u64)) -> Result<Verified, JournalError> {
     let reader = match Reader::open(disk.clone()) {
         Err(JournalError::Missing { .. }) if attest::read(&**disk)?.is_some() => {
             let path = disk.folder().join(segment_name(1));
@@ -46,11 +46,11 @@ pub fn verify(disk: &Arc<dyn Disk>, mut progress: impl FnMut(&Checkpoint)) -> Re
     let (mut n_groups, mut n_records, mut record_bytes) = (0, 0, 0);
     while let Some(group) = groups.next().transpose()? {
         n_groups += 1;
-        for record in group.records() {
+        for (_, record) in group.records() {
             n_records += 1;
             record_bytes += record.len() as u64;
         }
-        progress(&groups.checkpoint());
+        visit(&group, groups.n_bytes());
     }
     Ok(Verified {
         kind: reader.kind(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::common::{KIND, all_records, append, open};
 use tollgate_journal::sim::SimDisk;
 use tollgate_journal::{
-    Disk, GROUP_BYTES_MAX, Journal, JournalError, Kind, Options, Reader, RealDisk, verify,
+    Disk, GROUP_BYTES_MAX, Journal, JournalError, Kind, Options, Reader, RealDisk, RecordPosition, verify,
 };
 
 #[test]
@@ -32,21 +32,37 @@ fn each_record_is_found_by_its_position() {
     let mut positions = Vec::new();
     for group in 0..100 {
         let records: Vec<String> = (0..group % 4).map(|record| format!("{group}.{record}")).collect();
-        let position = append(&mut journal, &records);
-        assert_eq!(position.sequence, group + 1);
-        positions
-            .extend(records.into_iter().zip(0..).map(|(record, index)| (record, position.record(index))));
+        let appended = append(&mut journal, &records);
+        assert_eq!(appended.group.sequence, group + 1);
+        assert_eq!(appended.records.len(), records.len());
+        positions.extend(records.into_iter().zip(appended.records));
     }
     assert!(5 < journal.end().segment, "several segments");
     let reader = journal.reader();
-    for (record, position) in positions {
-        assert_eq!(reader.record(position).expect("a record"), record.as_bytes());
+    for (record, position) in &positions {
+        assert_eq!(reader.record(*position).expect("a record"), record.as_bytes());
     }
-    let mut nowhere = journal.append(&["x"]).expect("append").record(1);
-    let error = reader.record(nowhere).expect_err("no record");
-    assert!(error.to_string().ends_with("the group has no record 1"), "{error}");
-    nowhere.offset += 1;
-    assert!(reader.record(nowhere).is_err());
+    let groups = reader.groups().expect("groups").map(|group| group.expect("intact"));
+    let walked: Vec<_> =
+        groups.flat_map(|group| group.records().map(|(at, _)| at).collect::<Vec<_>>()).collect();
+    assert_eq!(walked, positions.iter().map(|(_, position)| *position).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_position_where_no_record_is_gives_an_error() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    let start = append(&mut journal, &["one", "two"]).records[0];
+    let reader = journal.reader();
+    for offset in (start.offset + 1..start.offset + 11).chain([journal.end().offset, u64::MAX]) {
+        let error = reader.record(RecordPosition { offset, ..start }).expect_err("no record");
+        assert!(error.to_string().contains(&format!("at offset {offset}: ")), "{error}");
+    }
+    let error = reader.record(RecordPosition { segment: 2, ..start }).expect_err("no segment");
+    assert!(
+        error.to_string().contains("0000000000000002.segment at offset 0: the segment is missing"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -129,7 +145,7 @@ fn an_empty_folder_is_no_journal() {
 #[test]
 fn groups_over_the_limit_are_refused_and_harm_nothing() {
     let (mut journal, _) = open(&SimDisk::new());
-    let large = vec![0_u8; usize::try_from(GROUP_BYTES_MAX).expect("64 bits") - 3];
+    let large = vec![0_u8; usize::try_from(GROUP_BYTES_MAX).expect("64 bits") - 7];
     let error = journal.append(&[large]).expect_err("too large");
     assert!(matches!(error, JournalError::TooLarge { bytes, .. } if bytes == GROUP_BYTES_MAX + 1), "{error}");
     append(&mut journal, &["small"]);
@@ -143,7 +159,7 @@ fn verify_counts_everything() {
         append(&mut journal, &[format!("record {group:3}"), "more".to_owned()]);
     }
     let mut n_told = 0;
-    let verified = verify(&disk.shared(), |_| n_told += 1).expect("intact");
+    let verified = verify(&disk.shared(), |_, _| n_told += 1).expect("intact");
     assert_eq!((verified.n_groups, verified.n_records, verified.record_bytes), (50, 100, 50 * 14));
     assert_eq!((verified.n_segments, verified.end), (journal.end().segment, journal.end()));
     assert_eq!((verified.tail, n_told), (None, 50));
@@ -164,7 +180,7 @@ fn all_of_it_works_on_a_real_disk() {
     journal.close().expect("close");
     let (journal, recovery) = Journal::open(disk(), options).expect("open again");
     assert_eq!((recovery.end.sequence, recovery.dropped), (40, None));
-    let verified = verify(&disk(), |_| {}).expect("intact");
+    let verified = verify(&disk(), |_, _| {}).expect("intact");
     assert_eq!((verified.n_records, verified.end), (80, journal.end()));
 }
 

@@ -1,7 +1,7 @@
 //! What the tests share.
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{GroupPosition, Journal, JournalError, Kind, Options, Reader, Recovery};
+use tollgate_journal::{Appended, Journal, JournalError, Kind, Options, Reader, Recovery};
 
 pub(crate) const KIND: Kind = Kind::new("test");
 
@@ -15,7 +15,7 @@ pub(crate) fn open(disk: &SimDisk) -> (Journal, Recovery) {
 }
 
 #[track_caller]
-pub(crate) fn append<R: AsRef<[u8]>>(journal: &mut Journal, records: &[R]) -> GroupPosition {
+pub(crate) fn append<R: AsRef<[u8]>>(journal: &mut Journal, records: &[R]) -> Appended {
     journal.append(records).expect("append")
 }
 
@@ -29,7 +29,8 @@ pub(crate) fn read_groups(disk: &SimDisk) -> (Vec<Vec<String>>, Option<JournalEr
     for group in groups {
         match group {
             Ok(group) => {
-                let records = group.records().map(|record| String::from_utf8(record.to_vec()).expect("text"));
+                let records =
+                    group.records().map(|(_, record)| String::from_utf8(record.to_vec()).expect("text"));
                 read.push(records.collect());
             }
             Err(error) => return (read, Some(error)),

@@ -1,0 +1,71 @@
+//! What a failure of the journal means to whoever uses the ledger.
+
+use tollgate_journal::{JournalError, RecordPosition};
+use tollgate_ledger::{LedgerError, Remedy};
+use tollgate_rules::{BatchId, RecoverError};
+
+use crate::index::Contradiction;
+use crate::record::RecordError;
+
+/// Why a record cannot be used, though the journal holds it as it was written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Batch(#[from] RecoverError),
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+}
+
+/// While `step`, which fits after "failed to".
+pub(crate) fn at_open(step: impl Into<String>) -> impl FnOnce(JournalError) -> LedgerError {
+    let step = step.into();
+    |error| {
+        let remedy = match &error {
+            // Whoever has it may let go of it.
+            JournalError::InUse { .. } | JournalError::Full { .. } => Remedy::Retry,
+            JournalError::Disk { .. } | JournalError::Closed { .. } => Remedy::Restart,
+            // Damaged, missing, of another kind or version.
+            _ => Remedy::Repair,
+        };
+        LedgerError::new(remedy, step).because(error)
+    }
+}
+
+pub(crate) fn at_append(n_records: usize) -> impl FnOnce(JournalError) -> LedgerError {
+    move |error| {
+        let remedy = match &error {
+            JournalError::Full { .. } => Remedy::FreeSpace,
+            JournalError::TooLarge { .. } => Remedy::Retry,
+            // Whatever else it is, what the disk holds is not known.
+            _ => Remedy::Restart,
+        };
+        LedgerError::new(remedy, format!("record {n_records} elements")).because(error)
+    }
+}
+
+/// While `step`, which fits after "failed to".
+pub(crate) fn at_read(step: impl Into<String>) -> impl FnOnce(JournalError) -> LedgerError {
+    let step = step.into();
+    |error| {
+        let remedy = match &error {
+            JournalError::Disk { .. } => Remedy::Retry,
+            _ => Remedy::Repair,
+        };
+        LedgerError::new(remedy, step).because(error)
+    }
+}
+
+/// A record that is stored as it was written, and makes no sense.
+pub(crate) fn unusable(position: RecordPosition, why: Unusable) -> LedgerError {
+    let RecordPosition { segment, offset } = position;
+    let step = format!("use the record at offset {offset} of segment {segment:016x}");
+    LedgerError::new(Remedy::Repair, step).because(why)
+}
+
+/// A record that is not the one that the index says.
+pub(crate) fn mismatch(id: &BatchId) -> LedgerError {
+    let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
+    LedgerError::new(Remedy::Repair, step).because("what is stored does not match its digest")
+}

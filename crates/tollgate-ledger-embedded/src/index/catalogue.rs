@@ -1,0 +1,109 @@
+//! Which models there are, and what each used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use tollgate_ledger::{MeterTotal, ModelSummary};
+use tollgate_rules::{Admitted, Sum};
+use tollgate_wire::Timestamp;
+
+/// All models that have a recorded batch.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    models: BTreeMap<Box<str>, Model>,
+    n_metrics: u64,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    /// In the newest batch.
+    name: Box<str>,
+    /// Of the newest batch; `None` before the first.
+    created: Option<Timestamp>,
+    units: BTreeSet<Box<str>>,
+    n_batches: u64,
+    meters: BTreeMap<Box<str>, Meter>,
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    n_metrics: u64,
+    sum: Sum,
+}
+
+impl Catalogue {
+    pub(crate) fn add(&mut self, batch: &Admitted) {
+        let uuid = &batch.id().model_uuid;
+        if !self.models.contains_key(uuid) {
+            self.models.insert(uuid.clone(), Model::default());
+        }
+        if let Some(model) = self.models.get_mut(uuid) {
+            model.add(batch);
+        }
+        self.n_metrics += batch.readings().len() as u64;
+    }
+
+    pub(crate) fn find(&self, model_uuid: &str) -> Option<ModelSummary> {
+        self.models.get(model_uuid).map(|model| model.summary(model_uuid))
+    }
+
+    /// Up to `limit` models in the order of their uuids, from after `cursor`.
+    pub(crate) fn list(&self, cursor: Option<&str>, limit: usize) -> Vec<ModelSummary> {
+        let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let models = self.models.range::<str, _>((start, Bound::Unbounded));
+        models.take(limit).map(|(uuid, model)| model.summary(uuid)).collect()
+    }
+
+    pub(crate) fn n_models(&self) -> u64 {
+        self.models.len() as u64
+    }
+
+    pub(crate) fn n_metrics(&self) -> u64 {
+        self.n_metrics
+    }
+}
+
+impl Model {
+    fn add(&mut self, batch: &Admitted) {
+        self.n_batches += 1;
+        let is_newest = self.created.is_none_or(|newest| newest <= batch.created());
+        if is_newest {
+            self.created = Some(batch.created());
+            if *self.name != *batch.model_name() {
+                self.name = batch.model_name().into();
+            }
+        }
+        if !batch.unit_name().is_empty() && !self.units.contains(batch.unit_name()) {
+            self.units.insert(batch.unit_name().into());
+        }
+        for reading in batch.readings() {
+            match self.meters.get_mut(&reading.key) {
+                Some(meter) => meter.add(reading.amount),
+                None => self.meters.entry(reading.key.clone()).or_default().add(reading.amount),
+            }
+        }
+    }
+
+    fn summary(&self, model_uuid: &str) -> ModelSummary {
+        let meters = self.meters.iter().map(|(key, meter)| MeterTotal {
+            key: key.to_string(),
+            n_metrics: meter.n_metrics,
+            sum: meter.sum.to_string(),
+        });
+        ModelSummary {
+            model_uuid: model_uuid.to_owned(),
+            model_name: self.name.to_string(),
+            units: self.units.iter().map(ToString::to_string).collect(),
+            n_batches: self.n_batches,
+            last_created: self.created.unwrap_or_default().to_string(),
+            meters: meters.collect(),
+        }
+    }
+}
+
+impl Meter {
+    fn add(&mut self, amount: tollgate_rules::Decimal) {
+        self.n_metrics += 1;
+        self.sum.add(amount);
+    }
+}

@@ -1,0 +1,85 @@
+//! The read half.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use tollgate_journal::RecordPosition;
+use tollgate_ledger::{Counts, LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
+use tollgate_rules::{BatchId, Digest};
+
+use crate::error::{Unusable, at_read, mismatch};
+use crate::index::Index;
+use crate::record::{Record, RecordError, SetAside};
+
+/// Answers from the index, and bodies from the journal.
+#[derive(Debug)]
+pub(crate) struct EmbeddedReader {
+    journal: tollgate_journal::Reader,
+    index: Arc<RwLock<Index>>,
+}
+
+impl EmbeddedReader {
+    pub(crate) fn new(journal: tollgate_journal::Reader, index: Arc<RwLock<Index>>) -> Self {
+        Self { journal, index }
+    }
+
+    fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn quarantine_item(&self, position: RecordPosition) -> Result<QuarantineItem, LedgerError> {
+        let record = self.journal.record(position).map_err(at_read("read a quarantined element"))?;
+        match Record::decode(&record) {
+            Ok(Record::Quarantined(element)) => Ok(item(&element)),
+            Ok(Record::Batch { .. }) => {
+                Err(LedgerError::new(Remedy::Repair, "read a quarantined element: a batch is in its place"))
+            }
+            Err(error) => Err(unreadable("read a quarantined element", error)),
+        }
+    }
+}
+
+fn item(element: &SetAside<'_>) -> QuarantineItem {
+    QuarantineItem {
+        id: element.id,
+        model_uuid: element.model_uuid.to_owned(),
+        batch_uuid: element.batch_uuid.to_owned(),
+        unit_name: element.unit_name.to_owned(),
+        code: element.code.to_owned(),
+        reason: element.reason.to_owned(),
+        received: element.received.to_string(),
+        body: String::from_utf8_lossy(element.body).into_owned(),
+    }
+}
+
+fn unreadable(step: &str, error: RecordError) -> LedgerError {
+    LedgerError::new(Remedy::Repair, step).because(Unusable::from(error))
+}
+
+impl Reader for EmbeddedReader {
+    fn counts(&self) -> Counts {
+        self.index().counts()
+    }
+
+    fn models(&self, page: &Page) -> Result<Vec<ModelSummary>, LedgerError> {
+        Ok(self.index().catalogue.list(page.cursor.as_deref(), page.limit))
+    }
+
+    fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError> {
+        Ok(self.index().catalogue.find(model_uuid))
+    }
+
+    fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
+        // The lock is not held while the disk is read.
+        let Some(recorded) = self.index().ids.find(id) else { return Ok(None) };
+        let record = self.journal.record(recorded.position).map_err(at_read("read a batch"))?;
+        match Record::decode(&record).map_err(|error| unreadable("read a batch", error))? {
+            Record::Batch { body, .. } if Digest::of(body) == recorded.digest => Ok(Some(body.to_vec())),
+            Record::Batch { .. } | Record::Quarantined(_) => Err(mismatch(id)),
+        }
+    }
+
+    fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
+        let positions = self.index().quarantine.list(page.after_id(), page.limit);
+        positions.into_iter().map(|position| self.quarantine_item(position)).collect()
+    }
+}

@@ -1,0 +1,136 @@
+//! The bytes of a ledger's records.
+
+use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
+use tollgate_wire::Timestamp;
+
+/// The first byte of a record: what it is, and in which form. A form is never changed, only followed by another one.
+const BATCH: u8 = 1;
+const QUARANTINED: u8 = 2;
+
+/// One record of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record<'a> {
+    /// A batch that counts, as its canonical JSON: the ids, the digest and the readings are read from there, so that
+    /// they cannot differ from it.
+    Batch {
+        /// When it came, in UTC.
+        received: Timestamp,
+        body: &'a [u8],
+    },
+    /// An element that was set aside.
+    Quarantined(SetAside<'a>),
+}
+
+/// A quarantined element as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetAside<'a> {
+    /// The quarantine's id of it.
+    pub(crate) id: u64,
+    pub(crate) received: Timestamp,
+    pub(crate) digest: Digest,
+    pub(crate) model_uuid: &'a str,
+    pub(crate) batch_uuid: &'a str,
+    pub(crate) unit_name: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+impl SetAside<'_> {
+    /// The ids that it came with.
+    pub(crate) fn batch_id(&self) -> BatchId {
+        BatchId { model_uuid: self.model_uuid.into(), batch_uuid: self.batch_uuid.into() }
+    }
+}
+
+/// Why bytes are no record. Their checksum matches, so a program wrote them that this one does not know, or a bug did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RecordError {
+    #[error("decode a record: it has kind {kind}, which this program does not know")]
+    UnknownKind { kind: u8 },
+    #[error("decode a record: it ends too early")]
+    CutShort,
+    #[error("decode a record: its time is none")]
+    Time,
+    #[error("decode a record: a text in it is not UTF-8")]
+    Text,
+}
+
+/// The record of a batch that counts.
+pub(crate) fn encode_batch(batch: &Admitted, received: Timestamp) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(13 + batch.body().len());
+    bytes.push(BATCH);
+    put_time(&mut bytes, received);
+    bytes.extend_from_slice(batch.body());
+    bytes
+}
+
+/// The record of an element that is set aside under `id`.
+pub(crate) fn encode_quarantined(id: u64, element: &Quarantined, received: Timestamp) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256 + element.body.len());
+    bytes.push(QUARANTINED);
+    put_time(&mut bytes, received);
+    bytes.extend_from_slice(&id.to_le_bytes());
+    bytes.extend_from_slice(&element.digest.0);
+    let texts: [&str; 5] = [
+        &element.id.model_uuid,
+        &element.id.batch_uuid,
+        &element.unit_name,
+        element.reason.code(),
+        &element.reason.to_string(),
+    ];
+    for text in texts {
+        let length =
+            u32::try_from(text.len()).expect("a text comes from a document, which is far below 4 GiB");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes.extend_from_slice(&element.body);
+    bytes
+}
+
+fn put_time(bytes: &mut Vec<u8>, time: Timestamp) {
+    bytes.extend_from_slice(&time.unix_seconds().to_le_bytes());
+    bytes.extend_from_slice(&time.nanoseconds().to_le_bytes());
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let mut rest = bytes;
+        match u8::from_le_bytes(take(&mut rest)?) {
+            BATCH => Ok(Self::Batch { received: take_time(&mut rest)?, body: rest }),
+            QUARANTINED => Ok(Self::Quarantined(SetAside {
+                received: take_time(&mut rest)?,
+                id: u64::from_le_bytes(take(&mut rest)?),
+                digest: Digest(take(&mut rest)?),
+                model_uuid: take_text(&mut rest)?,
+                batch_uuid: take_text(&mut rest)?,
+                unit_name: take_text(&mut rest)?,
+                code: take_text(&mut rest)?,
+                reason: take_text(&mut rest)?,
+                body: rest,
+            })),
+            kind => Err(RecordError::UnknownKind { kind }),
+        }
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], RecordError> {
+    let (taken, left) = rest.split_first_chunk().ok_or(RecordError::CutShort)?;
+    *rest = left;
+    Ok(*taken)
+}
+
+fn take_time(rest: &mut &[u8]) -> Result<Timestamp, RecordError> {
+    let seconds = i64::from_le_bytes(take(rest)?);
+    let nanoseconds = u32::from_le_bytes(take(rest)?);
+    Timestamp::from_unix(seconds, nanoseconds).ok_or(RecordError::Time)
+}
+
+fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, RecordError> {
+    let length = u32::from_le_bytes(take(rest)?) as usize;
+    let (text, left) = rest.split_at_checked(length).ok_or(RecordError::CutShort)?;
+    *rest = left;
+    str::from_utf8(text).map_err(|_| RecordError::Text)
+}

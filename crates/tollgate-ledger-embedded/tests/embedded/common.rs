@@ -1,0 +1,52 @@
+//! What the tests share.
+
+use tollgate_journal::sim::SimDisk;
+use tollgate_ledger::{Entry, Ledger, LedgerError};
+use tollgate_ledger_embedded::{EmbeddedLedger, Export, OpenReport, Options};
+use tollgate_rules::judge;
+use tollgate_wire::{Document, Timestamp};
+
+pub(crate) fn try_open(disk: &SimDisk) -> Result<(Ledger, OpenReport), LedgerError> {
+    EmbeddedLedger::open_disk(disk.shared(), Options::for_testing(), |_| {})
+}
+
+#[track_caller]
+pub(crate) fn open(disk: &SimDisk) -> (Ledger, OpenReport) {
+    try_open(disk).map_err(|error| chain(&error)).expect("open the ledger")
+}
+
+/// The elements of a posted document as entries.
+pub(crate) fn entries(posted: &str) -> Vec<Entry> {
+    let document = Document::new(posted.as_bytes());
+    document.batches().expect("a document").iter().map(|element| judge(element).into()).collect()
+}
+
+/// A batch of model `model` with one reading of `value`.
+pub(crate) fn batch(model: &str, uuid: &str, value: &str) -> String {
+    format!(
+        r#"{{"uuid":"{uuid}","env-uuid":"{model}","model-name":"","unit-name":"u/0","charm-url":"","created":"2026-01-02T03:04:05Z","metrics":[{{"key":"pings","value":"{value}","time":"2026-01-02T03:04:05Z"}}],"credentials":null,"reseller-credentials":null,"sla-credentials":null}}"#
+    )
+}
+
+/// A canonical uuid with a number in it.
+pub(crate) fn uuid(number: u64) -> String {
+    format!("01234567-89ab-4def-8edc-{number:012x}")
+}
+
+pub(crate) fn received() -> Timestamp {
+    Timestamp::from_unix(1_767_323_045, 0).expect("a time")
+}
+
+/// Every recorded batch as the export gives it.
+#[track_caller]
+pub(crate) fn exported(disk: &SimDisk) -> Vec<String> {
+    let export = Export::of_disk(disk.shared()).map_err(|error| chain(&error)).expect("export");
+    let bodies = export.map(|body| body.map_err(|error| chain(&error)).expect("a body"));
+    bodies.map(|body| String::from_utf8(body).expect("JSON is text")).collect()
+}
+
+/// An error with all its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

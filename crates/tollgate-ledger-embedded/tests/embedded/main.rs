@@ -1,0 +1,5 @@
+//! Tests of the embedded ledger through its public face, on the simulated disk and on a real one.
+
+mod common;
+mod contract;
+mod reopen;
