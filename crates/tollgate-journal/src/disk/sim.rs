@@ -255,6 +255,34 @@ impl State {
         if self.is_dead { Err(dead()) } else { Ok(()) }
     }
 
+    fn sync_file(&mut self, file: usize) -> io::Result<()> {
+        self.n_syncs += 1;
+        let course = self.next_course();
+        let mut dice = self.dice();
+        let file = &mut self.files[file];
+        match course {
+            Course::Succeeds if self.lies.skips_sync_data => Ok(()),
+            Course::Succeeds => {
+                file.sync();
+                Ok(())
+            }
+            Course::Dies(part) => {
+                if 128 <= part {
+                    file.sync();
+                }
+                Err(dead())
+            }
+            Course::WritesHalf => {
+                file.fail_sync(&mut dice);
+                Err(failed(io::ErrorKind::Other))
+            }
+            Course::Fails(kind) => {
+                file.fail_sync(&mut dice);
+                Err(failed(kind))
+            }
+        }
+    }
+
     fn sync_names(&mut self) {
         for change in std::mem::take(&mut self.pending_names) {
             change.apply(&mut self.durable_names);
@@ -606,26 +634,10 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state()?;
-        let lies = state.lies;
-        state.n_syncs += 1;
-        let result = match state.next_course() {
-            Course::Succeeds if lies.skips_sync_data => return Ok(()),
-            Course::Succeeds => Ok(()),
-            Course::Dies(part) if 128 <= part => Err(dead()),
-            Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => Err(failed(io::ErrorKind::Other)),
-            Course::Fails(kind) => Err(failed(kind)),
-        };
-        if result.is_err() && !state.is_dead {
-            let mut dice = state.dice();
-            state.files[self.file].fail_sync(&mut dice);
-            if !lies.retries_failed_sync {
-                return result;
-            }
-            drop(state);
-            return self.sync_data();
+        let result = state.sync_file(self.file);
+        if result.is_err() && state.lies.retries_failed_sync && !state.is_dead {
+            return state.sync_file(self.file);
         }
-        state.files[self.file].sync();
         result
     }
 }

@@ -1,0 +1,302 @@
+//! What is damaged is never given as intact, and what was durable is never silently gone.
+
+use tollgate_journal::sim::SimDisk;
+use tollgate_journal::{JournalError, Recovery, verify};
+
+use crate::common::{all_records, append, open, read_groups, try_open};
+
+const ATTESTED: &str = "attested";
+
+const N_GROUPS: usize = 14;
+const N_SEGMENTS: u64 = 3;
+
+fn segment(number: u64) -> String {
+    format!("{number:016x}.segment")
+}
+
+/// A closed journal of some segments; the last one has a few groups.
+fn journal() -> SimDisk {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    for group in 0..N_GROUPS {
+        append(
+            &mut journal,
+            &[format!("record {group}a"), format!("record {group}b {}", "x".repeat(group * 5))],
+        );
+    }
+    assert_eq!(journal.end().segment, N_SEGMENTS, "{:?}", journal.end());
+    journal.close().expect("close");
+    disk
+}
+
+/// Every file of it.
+fn names() -> impl Iterator<Item = String> {
+    (1..=N_SEGMENTS).map(segment).chain([ATTESTED.to_owned()])
+}
+
+/// Opens a damaged journal, which must not change it, and gives the text of the error.
+#[track_caller]
+fn check_refused(disk: &SimDisk) -> String {
+    let before: Vec<_> = names().map(|name| disk.contents(&name)).collect();
+    let error = match try_open(disk) {
+        Err(error) => error,
+        // What is wrong inside of a sealed segment shows when it is read.
+        Ok((journal, _)) => {
+            drop(journal);
+            read_groups(disk).1.expect("damage that shows")
+        }
+    };
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    assert!(verify(&disk.shared(), |_, _| {}).is_err());
+    let after: Vec<_> = names().map(|name| disk.contents(&name)).collect();
+    assert!(before == after, "a damaged journal was changed");
+    error.to_string()
+}
+
+#[test]
+fn every_flipped_bit_is_noticed_or_harmless() {
+    let intact = journal();
+    let (groups, _) = read_groups(&intact);
+    let mut n_noticed = 0;
+    for name in names() {
+        let bytes = intact.contents(&name).expect("a file");
+        for bit in 0..bytes.len() * 8 {
+            let disk = intact.copy();
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            disk.set_contents(&name, &flipped);
+            let opened = try_open(&disk).map(|_| ());
+            let (read, error) = read_groups(&disk);
+            assert!(groups.starts_with(&read), "{name}, bit {bit}: a wrong record");
+            match opened.err().or(error) {
+                Some(JournalError::Damaged { path, .. }) => {
+                    n_noticed += 1;
+                    assert!(path.ends_with(&name) && name != ATTESTED, "{name}, bit {bit}: blamed {path:?}");
+                }
+                Some(error) => panic!("{name}, bit {bit}: {error}"),
+                None => assert!(read == groups && name == ATTESTED, "{name}, bit {bit}: a silent absence"),
+            }
+        }
+    }
+    println!("{n_noticed} flips noticed");
+}
+
+/// The intact journal without what states that its last group was durable, as a power cut can leave it.
+fn unattested() -> SimDisk {
+    let disk = journal();
+    disk.take_away(ATTESTED);
+    disk
+}
+
+#[test]
+fn a_flipped_bit_before_the_last_group_is_noticed_without_an_attestation() {
+    let intact = unattested();
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    for byte in 0..last_group(&bytes) {
+        let disk = intact.copy();
+        let mut flipped = bytes.clone();
+        flipped[byte] ^= 1 << (byte % 8);
+        disk.set_contents(&name, &flipped);
+        let text = check_refused(&disk);
+        assert!(text.starts_with(&format!("read sim/{name} at offset ")), "{text}");
+    }
+}
+
+/// Where the last group of the last segment begins.
+fn last_group(bytes: &[u8]) -> usize {
+    bytes.len() - (80 + 8 + "record 13a".len() + 8 + "record 13b ".len() + 13 * 5)
+}
+
+#[test]
+fn a_flipped_bit_in_a_last_group_that_is_not_attested_drops_that_group_alone() {
+    let intact = unattested();
+    let (groups, _) = read_groups(&intact);
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    let last_group = last_group(&bytes);
+    for byte in last_group..bytes.len() {
+        let disk = intact.copy();
+        let mut flipped = bytes.clone();
+        flipped[byte] ^= 1 << (byte % 8);
+        disk.set_contents(&name, &flipped);
+        let (_journal, recovery) = open(&disk);
+        let dropped = recovery.dropped.expect("the last group");
+        assert_eq!((dropped.offset, dropped.bytes), (last_group as u64, (bytes.len() - last_group) as u64));
+        assert_eq!(read_groups(&disk).0, groups[..groups.len() - 1]);
+    }
+}
+
+#[test]
+fn a_last_segment_cut_at_any_length_gives_all_whole_groups() {
+    let intact = unattested();
+    let (groups, _) = read_groups(&intact);
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    let mut n_groups_before = 0;
+    for length in 0..=bytes.len() {
+        let disk = intact.copy();
+        disk.set_contents(&name, &bytes[..length]);
+        if length < 128 {
+            // Its header was durable before the file had its name.
+            let text = check_refused(&disk);
+            assert_eq!(text, format!("read sim/{name} at offset 0: the file ends inside of it"));
+            continue;
+        }
+        let (journal, Recovery { dropped, end, .. }) = open(&disk);
+        let n_bytes_dropped = dropped.map_or(0, |tail| tail.bytes);
+        assert_eq!(end.offset + n_bytes_dropped, length as u64);
+        drop(journal);
+        let (read, error) = read_groups(&disk);
+        assert!(error.is_none() && groups.starts_with(&read));
+        assert!(n_groups_before <= read.len());
+        n_groups_before = read.len();
+        // What was dropped is gone for good: the journal goes on as if it had never been.
+        let (mut journal, recovery) = open(&disk);
+        assert_eq!(recovery.dropped, None);
+        append(&mut journal, &["next"]);
+        assert_eq!(all_records(&disk).last().map(String::as_str), Some("next"));
+    }
+    assert_eq!(n_groups_before, groups.len());
+}
+
+#[test]
+fn an_attested_last_group_is_missed_at_any_cut() {
+    let intact = journal();
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    for length in 0..bytes.len() {
+        let disk = intact.copy();
+        disk.set_contents(&name, &bytes[..length]);
+        let text = check_refused(&disk);
+        assert!(text.starts_with(&format!("read sim/{name} at offset ")), "{text}");
+    }
+}
+
+#[test]
+fn zeros_and_strange_bytes_behind_the_last_group_are_dropped() {
+    let intact = unattested();
+    let (groups, _) = read_groups(&intact);
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    let other_segment = intact.contents(&segment(1)).expect("a file");
+    // A frame of this very segment, as left on the disk's blocks by an earlier use of the file.
+    let earlier_frame = bytes[128..].to_vec();
+    for behind in [vec![0; 1], vec![0; 5000], vec![0xFF; 300], other_segment, earlier_frame] {
+        let disk = intact.copy();
+        disk.set_contents(&name, &[bytes.clone(), vec![0; 10], behind.clone()].concat());
+        let (_journal, recovery) = open(&disk);
+        assert_eq!(recovery.dropped.expect("a tail").bytes, 10 + behind.len() as u64);
+        assert_eq!(read_groups(&disk).0, groups);
+        assert_eq!(disk.contents(&name), Some(bytes.clone()));
+    }
+}
+
+#[test]
+fn a_page_of_zeros_inside_of_the_last_group_drops_it() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    append(&mut journal, &["one"]);
+    let start = usize::try_from(journal.end().offset).expect("small");
+    append(&mut journal, &["x".repeat(20_000)]);
+    drop(journal);
+    disk.take_away(ATTESTED);
+    // The long group did not fit into the first segment.
+    let name = segment(2);
+    let mut bytes = disk.contents(&name).expect("a file");
+    bytes[start + 4096..start + 8192].fill(0);
+    disk.set_contents(&name, &bytes);
+    let (_journal, recovery) = open(&disk);
+    assert_eq!(
+        recovery.dropped.expect("a tail").fault.to_string(),
+        "the checksum of the payload does not match"
+    );
+    assert_eq!(all_records(&disk), ["one"]);
+}
+
+#[test]
+fn segments_that_are_missing_or_not_themselves_are_named() {
+    for number in 1..=N_SEGMENTS {
+        let path = format!("sim/{}", segment(number));
+        let disk = journal();
+        disk.take_away(&segment(number));
+        let text = check_refused(&disk);
+        let missing =
+            "the segment is missing, though later ones or groups in it are known to have been durable";
+        assert_eq!(text, format!("read {path} at offset 0: {missing}"));
+
+        let disk = journal();
+        disk.set_contents(&segment(number), &[]);
+        assert_eq!(check_refused(&disk), format!("read {path} at offset 0: the file ends inside of it"));
+
+        for other in (1..=N_SEGMENTS).filter(|&other| other != number) {
+            let disk = journal();
+            disk.set_contents(&segment(number), &disk.contents(&segment(other)).expect("a file"));
+            let expected =
+                format!("read {path} at offset 0: expected segment {number}, found segment {other}");
+            assert_eq!(check_refused(&disk), expected);
+        }
+    }
+}
+
+#[test]
+fn a_sealed_segment_of_another_length_is_named() {
+    for change in [-1_isize, 1] {
+        let disk = journal();
+        let mut bytes = disk.contents(&segment(2)).expect("a file");
+        let length = bytes.len();
+        bytes.resize(length.checked_add_signed(change).expect("long enough"), 0);
+        disk.set_contents(&segment(2), &bytes);
+        let text = check_refused(&disk);
+        let expected = format!("the file has {} bytes, and had {length} when it was sealed", bytes.len());
+        assert!(text.ends_with(&expected), "{text}");
+    }
+}
+
+#[test]
+fn a_folder_whose_segments_are_all_gone_is_not_made_anew() {
+    let disk = journal();
+    for name in names() {
+        if name != ATTESTED {
+            disk.take_away(&name);
+        }
+    }
+    let error = try_open(&disk).expect_err("missing");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("read sim/{} at offset 0: the segment is missing", segment(1)))
+    );
+    assert!(verify(&disk.shared(), |_, _| {}).is_err());
+}
+
+#[test]
+fn a_segment_of_a_journal_with_another_history_does_not_fit_in() {
+    // Same groups but one; each file is intact in itself.
+    let (disk, other) = (journal(), SimDisk::new());
+    let (mut other_journal, _) = open(&other);
+    for group in 0..N_GROUPS {
+        let first = if group == 0 { "RECORD 0a".to_owned() } else { format!("record {group}a") };
+        append(&mut other_journal, &[first, format!("record {group}b {}", "x".repeat(group * 5))]);
+    }
+    for number in 1..=N_SEGMENTS {
+        let mixed = disk.copy();
+        mixed.set_contents(&segment(number), &other.contents(&segment(number)).expect("a file"));
+        check_refused(&mixed);
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_untouched() {
+    let disk = journal();
+    let mut bytes = disk.contents(&segment(1)).expect("a file");
+    bytes[8] = 2;
+    let checksum = crc32c::crc32c(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&checksum.to_le_bytes());
+    disk.set_contents(&segment(1), &bytes);
+    let n_changes = disk.n_changes();
+    let error = try_open(&disk).expect_err("newer");
+    let expected = "it has format version 2, and this program knows versions up to 1";
+    assert_eq!(error.to_string(), format!("read sim/{}: {expected}", segment(1)));
+    assert_eq!(disk.n_changes(), n_changes);
+}

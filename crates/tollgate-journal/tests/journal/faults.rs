@@ -1,0 +1,209 @@
+//! A fault at each disk call in turn, and what a failed call leaves behind.
+
+use tollgate_journal::sim::{Dice, Failure, SimDisk};
+use tollgate_journal::{Journal, JournalError, Options};
+
+use crate::common::{KIND, all_records, append, open, read_groups};
+use crate::model::Model;
+
+const FAILURES: [Failure; 5] =
+    [Failure::Death, Failure::Error, Failure::ErrorsFromThereOn, Failure::Short, Failure::Full];
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Kill,
+    PowerCut(u64),
+}
+
+const ENDS: [End; 6] =
+    [End::Kill, End::PowerCut(1), End::PowerCut(2), End::PowerCut(3), End::PowerCut(4), End::PowerCut(5)];
+
+fn end(disk: &SimDisk, end: End) {
+    match end {
+        End::Kill => disk.kill(),
+        End::PowerCut(seed) => disk.cut_power(seed),
+    }
+}
+
+/// Makes a journal, appends groups that fill some segments, closes it.
+fn run_script(model: &mut Model) -> Result<(), String> {
+    let mut dice = Dice(7);
+    let Some(mut journal) = model.open()? else { return Ok(()) };
+    for _ in 0..10 {
+        let group = model.make_group(&mut dice);
+        if !model.append(&mut journal, group)? {
+            return Ok(());
+        }
+    }
+    let _: Result<(), JournalError> = journal.close();
+    Ok(())
+}
+
+/// The number of changing calls that the script makes on a disk without faults.
+fn script_length() -> u64 {
+    let mut model = Model::new(SimDisk::new());
+    run_script(&mut model).expect("no fault");
+    assert_eq!(model.durable.len(), 10);
+    model.disk.n_changes()
+}
+
+#[test]
+fn a_fault_at_each_call_of_a_first_life_loses_nothing() {
+    let n_calls = script_length();
+    for n in 1..=n_calls {
+        for failure in FAILURES {
+            for how in ENDS {
+                let mut model = Model::new(SimDisk::new());
+                model.disk.fail_at(n, failure);
+                let outcome = run_script(&mut model).and_then(|()| {
+                    end(&model.disk, how);
+                    model.open()?.map(drop).ok_or_else(|| "the disk failed again".to_owned())
+                });
+                outcome.unwrap_or_else(|violation| panic!("call {n}, {failure:?}, {how:?}: {violation}"));
+            }
+        }
+    }
+    println!("{n_calls} calls");
+}
+
+#[test]
+fn a_fault_at_each_call_of_the_recovery_from_it_loses_nothing() {
+    let mut n_cases = 0;
+    for n in 1..=script_length() {
+        for first_failure in [Failure::Death, Failure::Error] {
+            for how in [End::Kill, End::PowerCut(1), End::PowerCut(2)] {
+                for second_failure in [Failure::Death, Failure::Error, Failure::ErrorsFromThereOn] {
+                    for m in 1.. {
+                        let mut model = Model::new(SimDisk::new());
+                        model.disk.fail_at(n, first_failure);
+                        let outcome = run_script(&mut model).and_then(|()| {
+                            end(&model.disk, how);
+                            model.disk.fail_at(m, second_failure);
+                            let first_open = model.open()?;
+                            let failed = first_open.is_none();
+                            drop(first_open);
+                            end(&model.disk, how);
+                            model.open()?.map(|_| failed).ok_or_else(|| "the disk failed again".to_owned())
+                        });
+                        n_cases += 1;
+                        match outcome {
+                            Ok(true) => {}
+                            // The recovery made fewer calls than this.
+                            Ok(false) => break,
+                            Err(violation) => panic!(
+                                "call {n} {first_failure:?}, {how:?}, then call {m} {second_failure:?}: {violation}"
+                            ),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!("{n_cases} cases");
+    assert!(1000 < n_cases);
+}
+
+#[test]
+fn no_sync_is_retried() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    append(&mut journal, &["one"]);
+    // The write of the group comes before it.
+    disk.fail_at(2, Failure::Error);
+    let n_syncs = disk.n_syncs();
+    let error = journal.append(&["two"]).expect_err("a failed sync");
+    assert_eq!(error.to_string(), "sync sim/0000000000000001.segment");
+    for _ in 0..3 {
+        let error = journal.append(&["three"]).expect_err("a closed journal");
+        assert_eq!(error.to_string(), "append to sim: it was closed by an earlier failure");
+    }
+    journal.close().expect("nothing is left to do");
+    assert_eq!(disk.n_syncs(), n_syncs + 1);
+}
+
+#[test]
+fn a_group_whose_sync_failed_is_made_durable_before_it_is_shown() {
+    // The group is in the page cache, and the disk says that it has nothing left to sync.
+    let mut n_shown = 0;
+    for seed in 0..100 {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        disk.fail_at(2, Failure::Error);
+        journal.append(&["two"]).expect_err("a failed sync");
+        disk.kill();
+        drop(open(&disk));
+        let shown = all_records(&disk);
+        n_shown += usize::from(shown.len() == 2);
+        disk.cut_power(seed);
+        drop(open(&disk));
+        assert_eq!(all_records(&disk), shown);
+    }
+    assert_eq!(n_shown, 100);
+}
+
+#[test]
+fn a_full_disk_is_refused_cleanly_and_forgiven() {
+    let disk = SimDisk::new();
+    let options = Options { free_bytes_min: 1000, ..Options::for_testing(KIND) };
+    let open = || Journal::open(disk.shared(), options);
+    let (mut journal, _) = open().expect("open");
+    append(&mut journal, &["one"]);
+    disk.limit(Some(3000));
+    let n_changes = disk.n_changes();
+    for _ in 0..3 {
+        let error = journal.append(&["x".repeat(1000)]).expect_err("full");
+        assert!(matches!(error, JournalError::Full { kept_bytes: 1000, .. }), "{error}");
+    }
+    assert_eq!(disk.n_changes(), n_changes, "nothing was tried");
+    append(&mut journal, &["small enough"]);
+    disk.limit(None);
+    append(&mut journal, &["x"]);
+    append(&mut journal, &["y"]);
+    disk.kill();
+    drop(open().expect("open"));
+    assert_eq!(all_records(&disk), ["one", "small enough", "x", "y"]);
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_of_a_write_closes_the_journal() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    append(&mut journal, &["one"]);
+    disk.fail_at(1, Failure::Full);
+    let error = journal.append(&["two"]).expect_err("full");
+    assert_eq!(error.to_string(), "append to sim/0000000000000001.segment");
+    assert!(matches!(journal.append(&["three"]), Err(JournalError::Closed { .. })));
+    drop(journal);
+    let (mut journal, _) = open(&disk);
+    append(&mut journal, &["four"]);
+    assert_eq!(all_records(&disk), ["one", "four"]);
+}
+
+#[test]
+fn a_short_write_closes_the_journal() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    disk.fail_at(1, Failure::Short);
+    let error = journal.append(&["one"]).expect_err("short");
+    let cause = std::error::Error::source(&error).expect("a cause").to_string();
+    assert_eq!(cause, "only 45 of 91 bytes were written at offset 128");
+    assert!(matches!(journal.append(&["two"]), Err(JournalError::Closed { .. })));
+    drop(journal);
+    let (_journal, recovery) = open(&disk);
+    let dropped = recovery.dropped.expect("a torn group");
+    assert_eq!((dropped.segment, dropped.offset, dropped.bytes), (1, 128, 45));
+    assert!(matches!(read_groups(&disk), (groups, None) if groups.is_empty()));
+}
+
+#[test]
+fn a_group_is_durable_though_its_attestation_failed() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    disk.fail_at(3, Failure::Error);
+    append(&mut journal, &["one"]);
+    assert!(matches!(journal.append(&["two"]), Err(JournalError::Closed { .. })));
+    disk.cut_power(1);
+    drop(open(&disk));
+    assert_eq!(all_records(&disk), ["one"]);
+}

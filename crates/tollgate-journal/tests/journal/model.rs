@@ -1,0 +1,113 @@
+//! A journal's life with crashes, compared with a list in memory.
+
+use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
+use tollgate_journal::{Journal, JournalError};
+
+use crate::common::{read_groups, try_open};
+
+type Group = Vec<String>;
+
+/// A disk, the groups that must be on it, and the one that may be.
+pub(crate) struct Model {
+    pub(crate) disk: SimDisk,
+    /// Acknowledged, or seen after an open that succeeded.
+    pub(crate) durable: Vec<Group>,
+    /// Begun and not acknowledged.
+    in_flight: Option<Group>,
+    n_made: usize,
+}
+
+impl Model {
+    pub(crate) fn new(disk: SimDisk) -> Self {
+        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0 }
+    }
+
+    /// Opens the journal and compares what it holds; `Ok(None)` when the disk failed meanwhile.
+    pub(crate) fn open(&mut self) -> Result<Option<Journal>, String> {
+        let journal = match try_open(&self.disk) {
+            Ok((journal, _)) => journal,
+            Err(JournalError::Disk { .. }) => return Ok(None),
+            Err(error) => return Err(format!("it does not open: {error}")),
+        };
+        let (groups, error) = read_groups(&self.disk);
+        match error {
+            None => {}
+            Some(JournalError::Disk { .. }) => return Ok(None),
+            Some(error) => return Err(format!("it does not read: {error}")),
+        }
+        let mut with_in_flight = self.durable.clone();
+        with_in_flight.extend(self.in_flight.take());
+        if groups != self.durable && groups != with_in_flight {
+            let (n_durable, n_found) = (self.durable.len(), groups.len());
+            return Err(format!("{n_durable} groups were durable; {n_found} are there, or others"));
+        }
+        self.durable = groups;
+        Ok(Some(journal))
+    }
+
+    /// Appends one group; `false` when the disk failed.
+    pub(crate) fn append(&mut self, journal: &mut Journal, group: Group) -> Result<bool, String> {
+        match journal.append(&group) {
+            Ok(_) => self.durable.push(group),
+            Err(JournalError::Closed { .. }) => return Ok(false),
+            Err(JournalError::Disk { .. }) => {
+                self.in_flight = Some(group);
+                // Whatever comes, nothing more may be acknowledged.
+                return match journal.append(&["more"]) {
+                    Err(JournalError::Closed { .. }) => Ok(false),
+                    other => Err(format!("after a failure an append gave {other:?}")),
+                };
+            }
+            Err(error) => return Err(format!("an append gave {error}")),
+        }
+        Ok(true)
+    }
+
+    /// A group of 0 to 3 records, mostly short and sometimes longer than a segment.
+    pub(crate) fn make_group(&mut self, dice: &mut Dice) -> Group {
+        let n_records = dice.below(4);
+        let records = (0..n_records).map(|_| {
+            self.n_made += 1;
+            let length = [0, 20, 20, 100, 600, 3000][dice.below(6)];
+            format!("{} {}", self.n_made, "x".repeat(dice.below(length + 1)))
+        });
+        records.collect()
+    }
+}
+
+/// Several lives of a journal, each ended by a failure of the disk, a death or a power cut, all by `seed`.
+pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
+    let mut dice = Dice(seed);
+    let disk = SimDisk::new();
+    disk.lie(lies);
+    let mut model = Model::new(disk);
+    for _ in 0..4 {
+        if dice.flip() {
+            let failure = match dice.below(8) {
+                0 => Failure::Error,
+                1 => Failure::ErrorsFromThereOn,
+                2 => Failure::Short,
+                3 => Failure::Full,
+                _ => Failure::Death,
+            };
+            model.disk.fail_at(1 + dice.below(40) as u64, failure);
+        }
+        if let Some(mut journal) = model.open()? {
+            for _ in 0..dice.below(12) {
+                let group = model.make_group(&mut dice);
+                if !model.append(&mut journal, group)? {
+                    break;
+                }
+            }
+            if dice.below(4) == 0 {
+                // Nothing is at risk when this fails.
+                let _: Result<(), JournalError> = journal.close();
+            }
+        }
+        match dice.flip() {
+            true => model.disk.kill(),
+            false => model.disk.cut_power(dice.roll()),
+        }
+    }
+    model.open()?.map(drop).ok_or_else(|| "a disk without faults failed".to_owned())
+}
