@@ -18,7 +18,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Address {
     /// The collector's admin listener.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8481", env = "TOLLGATE_URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8481",
+        env = "TOLLGATE_URL",
+        hide_env_values = true
+    )]
     url: String,
 }
 
@@ -81,6 +87,7 @@ impl Admin {
             let answer = request
                 .send()
                 .await
+                .map_err(reqwest::Error::without_url)
                 .with_context(|| format!("reach the collector at {} (is it running?)", self.base))?;
             let page: Rows<T> = decode(answer).await.with_context(|| format!("list {listing} of {url}"))?;
             take(page.rows)?;

@@ -22,7 +22,7 @@ Exit codes:
   0  all is well
   1  what was checked is bad, or the work failed (the reason is on standard error)
   2  the command line or the configuration is wrong; nothing was done
- 70  the ledger failed while serving and closed itself; what was acknowledged is durable, start again"
+ 70  the ledger failed while serving; what was acknowledged is durable, start it again"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

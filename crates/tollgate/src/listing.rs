@@ -40,7 +40,7 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
     const LISTING: &str;
     /// The columns of the table; numbers, which stand on the right, are marked.
     const COLUMNS: &[(&str, CellAlignment)];
-    /// The cells of the table.
+    /// The cells of the table, printable.
     fn cells(&self) -> Vec<String>;
     /// The names of the CSV columns.
     const CSV_COLUMNS: &[&str];

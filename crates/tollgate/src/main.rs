@@ -22,6 +22,7 @@ mod listing;
 mod logging;
 mod output;
 mod progress;
+mod words;
 
 fn main() -> ExitCode {
     // Wrong usage ends inside `parse`, with clap's exit code 2.

@@ -6,6 +6,7 @@ use tollgate_ledger::{MeterTotal, ModelSummary};
 
 use crate::exit::Exit;
 use crate::listing::{self, Row};
+use crate::words::printable;
 
 /// Lists the models of a collector and what each has used.
 #[derive(Debug, clap::Args)]
@@ -46,12 +47,12 @@ impl Row for ModelSummary {
             self.meters.iter().map(cell).collect::<Vec<_>>().join("\n")
         };
         vec![
-            self.model_uuid.clone(),
-            self.model_name.clone(),
+            printable(&self.model_uuid),
+            printable(&self.model_name),
             HumanCount(self.units.len() as u64).to_string(),
             HumanCount(self.n_batches).to_string(),
             self.last_created.clone(),
-            of_meters(|meter| meter.key.clone()),
+            of_meters(|meter| printable(&meter.key)),
             of_meters(|meter| HumanCount(meter.n_metrics).to_string()),
             of_meters(|meter| meter.sum.clone()),
         ]

@@ -5,6 +5,7 @@ use tollgate_ledger::QuarantineItem;
 
 use crate::exit::Exit;
 use crate::listing::{self, Row};
+use crate::words::printable;
 
 /// Lists what a collector has set aside, and why.
 #[derive(Debug, clap::Args)]
@@ -40,23 +41,28 @@ impl Row for QuarantineItem {
     ];
 
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
-            self.received.clone(),
-            self.model_uuid.clone(),
-            self.batch_uuid.clone(),
-            self.unit_name.clone(),
-            self.code.clone(),
-            self.reason.clone(),
-        ]
+        fields(self).iter().map(|field| printable(field)).collect()
     }
 
     const CSV_COLUMNS: &[&str] =
         &["id", "received", "model_uuid", "batch_uuid", "unit_name", "code", "reason", "body"];
 
     fn csv(&self) -> Vec<Vec<String>> {
-        let mut line = self.cells();
+        let mut line = fields(self);
         line.push(self.body.clone());
         vec![line]
     }
+}
+
+/// What is printed of an element in every format but JSON.
+fn fields(item: &QuarantineItem) -> Vec<String> {
+    vec![
+        item.id.to_string(),
+        item.received.clone(),
+        item.model_uuid.clone(),
+        item.batch_uuid.clone(),
+        item.unit_name.clone(),
+        item.code.clone(),
+        item.reason.clone(),
+    ]
 }

@@ -31,13 +31,20 @@ Exit codes:
   0  told to stop; every request in flight was answered
   1  it could not start or go on
   2  the command line or the configuration is wrong
- 70  the ledger failed and closed itself; what was acknowledged is durable, start again")]
+ 70  the ledger failed while serving; what was acknowledged is durable, start it again")]
 pub(crate) struct Args {
+    /// How log lines look.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        env = "TOLLGATE_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    log_format: logging::Format,
     #[command(flatten)]
     flags: configuration::Flags,
-    /// How log lines look.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, env = "TOLLGATE_LOG_FORMAT")]
-    log_format: logging::Format,
     /// Also stop when standard input closes: whoever started this process has gone.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::exit::Exit;
+use crate::words::count;
 use crate::{ledger, output, progress};
 
 /// Checks every frame, checksum and the hash chain of a ledger.
@@ -33,15 +34,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let bar = progress::Bar::new("verifying");
     let report = ledger::verify(&args.dir, &bar)?;
     bar.clear();
+    let counts = report.counts;
     let mut text = format!(
-        "ok: {} batches with {} metrics of {} models, {} in quarantine\n    {} in {} groups and {} files\n",
-        HumanCount(report.counts.n_batches),
-        HumanCount(report.counts.n_metrics),
-        HumanCount(report.counts.n_models),
-        HumanCount(report.counts.n_quarantined),
+        "ok: {} with {} of {}, {} in quarantine\n    {} in {} and {}\n",
+        count(counts.n_batches, "batch", "batches"),
+        count(counts.n_metrics, "metric", "metrics"),
+        count(counts.n_models, "model", "models"),
+        HumanCount(counts.n_quarantined),
         HumanBytes(report.journal.record_bytes),
-        HumanCount(report.journal.n_groups),
-        HumanCount(report.journal.n_segments),
+        count(report.journal.n_groups, "group", "groups"),
+        count(report.journal.n_segments, "file", "files"),
     );
     if let Some(tail) = report.journal.tail {
         text.push_str(&format!(

@@ -59,7 +59,7 @@ impl Default for LedgerSection {
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct Flags {
     /// Read this TOML file. Without it there are the defaults, the environment and the flags.
-    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// The ledger's folder, made when it is not there [default: ./tollgate-ledger].
     #[arg(long, value_name = "DIR")]
@@ -201,6 +201,20 @@ mod tests {
             ("TOLLGATE_COLLECTOR_PORT_8480_TCP_ADDR", "10.0.0.1"),
         ];
         assert_eq!(load("", &variables, None).expect("good").configuration, Configuration::default());
+    }
+
+    #[test]
+    fn the_sample_file_has_every_key_at_its_default() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tollgate.toml");
+        let flags = Flags { config: Some(path.into()), ledger: None, listen: None, admin: None };
+        let loaded = flags.lay(std::iter::empty()).expect("good");
+        assert_eq!(loaded.configuration, Configuration::default());
+        for (key, _) in loaded.layers.leaves() {
+            assert!(
+                matches!(loaded.layers.origin(&key), Origin::File { .. }),
+                "{key:?} is not in the sample"
+            );
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn commands() -> Vec<String> {
 
 #[test]
 fn every_command_shows_an_example_and_its_exit_codes_are_told() {
-    assert!(4 <= commands().len(), "{:?}", commands());
+    assert!(10 <= commands().len(), "{:?}", commands());
     for command in commands() {
         let help = run(&[&command, "--help"]);
         assert_eq!(help.exit, Some(0));

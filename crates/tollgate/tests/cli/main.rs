@@ -1,6 +1,9 @@
 //! The built binary, run as its users run it.
 
 mod check;
+mod collector;
 mod config;
+mod demo;
 mod help;
+mod serve;
 mod tollgate;

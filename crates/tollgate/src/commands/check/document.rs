@@ -3,6 +3,7 @@
 use tollgate_wire::{DecodeError, MetricBatch, Response, UserStatusResponse};
 
 use super::Kind;
+use crate::words;
 
 /// Why a document is bad.
 pub(super) struct Flaw {
@@ -25,20 +26,32 @@ pub(super) fn decode(kind: Kind, bytes: &[u8]) -> Result<String, Flaw> {
             None => "null, no batches".to_owned(),
             Some(batches) => {
                 let n_metrics: usize = batches.iter().filter_map(|b| b.metrics.as_ref()).map(Vec::len).sum();
-                format!("{} and {}", count(batches.len(), "batch", "batches"), metrics(n_metrics))
+                format!(
+                    "{} and {}",
+                    count(batches.len(), "batch", "batches"),
+                    count(n_metrics, "metric", "metrics")
+                )
             }
         },
         Kind::Response => {
             let response: Response = tollgate_wire::from_slice(bytes)?;
             let models = response.env_responses.unwrap_or_default().0;
             let n_acks = models.values().map(|model| model.acks.len()).sum();
-            format!("{} for {}", acks(n_acks), count(models.len(), "model", "models"))
+            format!(
+                "{} for {}",
+                count(n_acks, "acknowledgement", "acknowledgements"),
+                count(models.len(), "model", "models")
+            )
         }
         Kind::UserStatusResponse => {
             let response: UserStatusResponse = tollgate_wire::from_slice(bytes)?;
             let users = response.user_responses.unwrap_or_default().0;
             let n_acks = users.values().map(|user| user.acks.len()).sum();
-            format!("{} for {}", acks(n_acks), count(users.len(), "user", "users"))
+            format!(
+                "{} for {}",
+                count(n_acks, "acknowledgement", "acknowledgements"),
+                count(users.len(), "user", "users")
+            )
         }
     })
 }
@@ -57,14 +70,7 @@ pub(super) fn canonical(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(
     encoded.map_err(|error| Flaw { offset: None, reason: error.to_string() })
 }
 
-fn metrics(n: usize) -> String {
-    count(n, "metric", "metrics")
-}
-
-fn acks(n: usize) -> String {
-    count(n, "acknowledgement", "acknowledgements")
-}
-
+/// A number of things in memory, with its noun.
 fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+    words::count(n as u64, one, many)
 }

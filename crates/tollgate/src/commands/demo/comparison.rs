@@ -1,6 +1,6 @@
 //! What the ledger holds against what was sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -74,8 +74,12 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
-        Self { what: what.into(), expected: expected.to_string(), found: found.to_string() }
+    fn of_counts(what: &str, expected: u64, found: u64) -> Self {
+        Self {
+            what: what.to_owned(),
+            expected: HumanCount(expected).to_string(),
+            found: HumanCount(found).to_string(),
+        }
     }
 
     pub(super) fn is_equal(&self) -> bool {
@@ -86,8 +90,7 @@ impl Row {
 /// Everything that must be equal.
 pub(super) fn compare(tally: &Tally, found: &Found) -> Vec<Row> {
     let Tally { truth, traffic, .. } = tally;
-    let count =
-        |what: &str, expected: u64, found: u64| Row::new(what, HumanCount(expected), HumanCount(found));
+    let count = Row::of_counts;
     let mut rows = vec![
         count("batches", truth.n_batches, found.n_batches),
         count("batches acknowledged", truth.n_batches, traffic.n_batches_acknowledged),
@@ -96,10 +99,11 @@ pub(super) fn compare(tally: &Tally, found: &Found) -> Vec<Row> {
         count("metrics", truth.n_metrics, found.n_metrics),
     ];
     let no_sum = Sum::default();
-    let meters: std::collections::BTreeSet<&String> = truth.sums.keys().chain(found.sums.keys()).collect();
+    let meters: BTreeSet<&String> = truth.sums.keys().chain(found.sums.keys()).collect();
     for meter in meters {
         let sum = |sums: &BTreeMap<String, Sum>| sums.get(meter).unwrap_or(&no_sum).to_string();
-        rows.push(Row::new(format!("sum of {meter}"), sum(&truth.sums), sum(&found.sums)));
+        let what = format!("sum of {meter}");
+        rows.push(Row { what, expected: sum(&truth.sums), found: sum(&found.sums) });
     }
     rows.extend([
         count("broken batches in quarantine", truth.n_broken, found.n_broken),

@@ -6,8 +6,11 @@ use std::time::{Duration, SystemTime};
 use fastrand::Rng;
 use tollgate_wire::{EncodeError, Metric, MetricBatch, Timestamp};
 
-/// The fleet's meters: what each is called, and an amount of it.
-const METERS: [(&str, fn(&mut Rng) -> String); 3] = [
+/// What a meter is called, and how an amount of it comes about.
+type Meter = (&'static str, fn(&mut Rng) -> String);
+
+/// The fleet's meters.
+const METERS: [Meter; 3] = [
     ("requests", |rng| rng.u32(0..5_000).to_string()),
     ("storage-gib", |rng| format!("{}.{:02}", rng.u32(1..900), rng.u32(0..100))),
     ("egress-gib", egress),
@@ -58,7 +61,10 @@ impl Item {
 
 /// One model and its units.
 pub(super) struct Model {
+    /// Gives what is measured, and nothing else: that is the same in every run.
     rng: Rng,
+    /// Gives what goes wrong, which depends on when answers come.
+    mischief: Rng,
     pub(super) uuid: String,
     name: String,
     pub(super) units: Vec<String>,
@@ -66,7 +72,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Model `index` of a fleet. The seed gives ids and amounts, so two runs with one seed send the same.
+    /// Model `index` of a fleet. The seed gives the ids and amounts of everything that counts.
     pub(super) fn new(seed: u64, index: usize, n_units: usize) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(index as u64));
         let charm = ["web", "db", "queue"][index % 3];
@@ -75,6 +81,7 @@ impl Model {
             name: format!("team-{}/model-{index:03}", index % 17),
             units: (0..n_units).map(|unit| format!("{charm}/{unit}")).collect(),
             remembered: Vec::new(),
+            mischief: rng.fork(),
             rng,
         }
     }
@@ -83,23 +90,25 @@ impl Model {
     /// sent again, broken or conflicting.
     pub(super) fn round(&mut self, now: SystemTime) -> Result<Vec<Item>, EncodeError> {
         let mut items = Vec::with_capacity(self.units.len() + 2);
+        let mut rng = self.rng.fork();
         for unit in 0..self.units.len() {
-            items.push(Item::new(Kind::New, self.measure(unit, now))?);
+            items.push(Item::new(Kind::New, self.measure(&mut rng, unit, now))?);
         }
-        if self.rng.u32(0..100) < 15
+        if self.mischief.u32(0..100) < 15
             && let Some(again) = self.recall()
         {
             items.push(Item::new(Kind::Duplicate, again.clone())?);
             self.remember(again);
         }
-        if self.rng.u32(0..100) < 3 {
-            let unit = self.rng.usize(0..self.units.len());
-            let mut batch = self.measure(unit, now);
-            let bad = ["twelve", "-1", "NaN", ""][self.rng.usize(0..4)];
+        if self.mischief.u32(0..100) < 3 {
+            let unit = self.mischief.usize(0..self.units.len());
+            let mut rng = self.mischief.fork();
+            let mut batch = self.measure(&mut rng, unit, now);
+            let bad = ["twelve", "-1", "NaN", ""][self.mischief.usize(0..4)];
             bad.clone_into(&mut batch.metrics.get_or_insert_default()[0].value);
             items.push(Item::new(Kind::Broken, batch)?);
         }
-        if self.rng.u32(0..100) < 2
+        if self.mischief.u32(0..100) < 2
             && let Some(mut other) = self.recall()
         {
             // It is not remembered again: one conflict for an id, so that each is one item in quarantine.
@@ -114,36 +123,36 @@ impl Model {
         if self.remembered.len() < REMEMBERED_MAX {
             self.remembered.push(batch);
         } else {
-            let slot = self.rng.usize(0..REMEMBERED_MAX);
+            let slot = self.mischief.usize(0..REMEMBERED_MAX);
             self.remembered[slot] = batch;
         }
     }
 
     /// Whether this round's request goes out twice at the same time, as from a sender that timed out too early.
     pub(super) fn is_impatient(&mut self) -> bool {
-        self.rng.u32(0..100) < 5
+        self.mischief.u32(0..100) < 5
     }
 
     fn recall(&mut self) -> Option<MetricBatch> {
         let n_remembered = self.remembered.len();
-        (0 < n_remembered).then(|| self.remembered.swap_remove(self.rng.usize(0..n_remembered)))
+        (0 < n_remembered).then(|| self.remembered.swap_remove(self.mischief.usize(0..n_remembered)))
     }
 
-    fn measure(&mut self, unit: usize, now: SystemTime) -> MetricBatch {
+    fn measure(&self, rng: &mut Rng, unit: usize, now: SystemTime) -> MetricBatch {
         // One in twenty was held up on its way, by up to thirty days.
-        let late_by = if self.rng.u32(0..20) == 0 { self.rng.u64(3_600..30 * 86_400) } else { 0 };
+        let late_by = if rng.u32(0..20) == 0 { rng.u64(3_600..30 * 86_400) } else { 0 };
         let measured = now.checked_sub(Duration::from_secs(late_by)).unwrap_or(now);
         let created = in_milliseconds(measured);
-        let labels = BTreeMap::from([("zone".to_owned(), ["a", "b"][self.rng.usize(0..2)].to_owned())]);
+        let labels = BTreeMap::from([("zone".to_owned(), ["a", "b"][rng.usize(0..2)].to_owned())]);
         let metrics = METERS.iter().map(|(key, amount)| Metric {
             key: (*key).to_owned(),
-            value: amount(&mut self.rng),
+            value: amount(rng),
             time: created,
             labels: if *key == "egress-gib" { labels.clone() } else { BTreeMap::new() },
         });
         let metrics = Some(metrics.collect());
         MetricBatch {
-            uuid: uuid(&mut self.rng),
+            uuid: uuid(rng),
             model_uuid: self.uuid.clone(),
             model_name: self.name.clone(),
             unit_name: self.units[unit].clone(),
@@ -199,6 +208,23 @@ mod tests {
         let bytes = |seed| rounds(seed).into_iter().map(|item| item.json).collect::<Vec<_>>();
         assert_eq!(bytes(1), bytes(1));
         assert_ne!(bytes(1), bytes(2));
+    }
+
+    #[test]
+    fn what_goes_wrong_does_not_change_what_is_measured() {
+        let now = SystemTime::UNIX_EPOCH;
+        let (mut calm, mut busy) = (Model::new(1, 0, 10), Model::new(1, 0, 10));
+        for _ in 0..50 {
+            busy.is_impatient();
+            let measured = |items: Vec<Item>| -> Vec<Item> {
+                items.into_iter().filter(|item| item.kind == Kind::New).collect()
+            };
+            let of_busy = measured(busy.round(now).expect("encodes"));
+            let of_calm = measured(calm.round(now).expect("encodes"));
+            let bytes = |items: &[Item]| items.iter().map(|item| item.json.clone()).collect::<Vec<_>>();
+            assert_eq!(bytes(&of_busy), bytes(&of_calm));
+            of_busy.into_iter().for_each(|item| busy.remember(item.batch));
+        }
     }
 
     #[test]

@@ -47,9 +47,9 @@ pub(crate) struct Args {
     /// Send a fixed amount, kill the collector in the middle, compare, and end.
     #[arg(long)]
     once: bool,
-    /// Batches a second in all.
-    #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..))]
-    rate: u32,
+    /// Batches a second in all [default: 1000, or 4000 with --once].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
     /// Leave the folder with the ledger behind, and say where it is.
     #[arg(long)]
     keep: bool,
@@ -66,7 +66,7 @@ pub(crate) struct Args {
 
 /// How often the figures are drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
-/// A demo that was forgotten must not fill the disk: at this size of the ledger the fleet falls silent.
+/// A demo that was forgotten must not fill the disk: at this size of the ledger it ends.
 const LEDGER_BYTES_MAX: u64 = 4 << 30;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("start the threads of the fleet")?;
-    let result = runtime.block_on(Demo::new(args, root.path()).play(args));
+    let result = runtime.block_on(async { Demo::new(args, root.path()).play(args).await });
     // Ends whatever senders there still are; the collector's process ends with its handle.
     drop(runtime);
     if args.keep {
@@ -105,6 +105,8 @@ enum End {
     Delivered,
     /// Somebody asked us to stop.
     Signal,
+    /// The ledger is as large as a demo's may get.
+    LedgerFull,
 }
 
 impl Demo {
@@ -137,16 +139,19 @@ impl Demo {
         match end {
             End::Delivered => self.conclude().await,
             End::Signal if args.once => bail!("finish the demo: it was stopped before everything was sent"),
-            End::Signal => self.farewell(),
+            End::Signal => self.farewell("Stopped"),
+            End::LedgerFull => {
+                self.farewell("The demo's ledger has grown to 4 GiB, which is enough. Stopped")
+            }
         }
     }
 
-    /// Starts the senders, each at its own moment within the period.
+    /// Starts the senders, each at its own moment within the period. They wait for the collector's first start only.
     fn set_out(&self, args: &Args) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
         let n_models = usize::from(args.models);
         let n_units = n_models * usize::from(args.units_per_model);
-        let period =
-            Duration::from_secs_f64(n_units as f64 / f64::from(args.rate)).max(Duration::from_millis(1));
+        let rate = args.rate.unwrap_or(if args.once { 4_000 } else { 1_000 });
+        let period = Duration::from_secs_f64(n_units as f64 / f64::from(rate)).max(Duration::from_millis(1));
         let pace = Pace { period, n_rounds: args.once.then_some(args.rounds.into()) };
         let around = Surroundings {
             client: sender::client()?,
@@ -198,7 +203,7 @@ impl Demo {
                     }
                     screen.show(&self.tally.lock(), self.collector.borrow().as_ref())?;
                     if !args.once && LEDGER_BYTES_MAX < folder_bytes(&self.folder.ledger()) {
-                        bail!("go on: the demo's ledger has grown to 4 GiB, which is as much as it may take");
+                        return Ok(End::LedgerFull);
                     }
                 }
             }
@@ -228,25 +233,30 @@ impl Demo {
         let mut out = output::stdout();
         writeln!(
             out,
-            "\nThe collector was killed once in the middle. {} requests were sent and {} of them failed; {} batches \
-             were\nsent again and {} came late. Read from the ledger's folder, after the collector had stopped:\n{}\n{}",
+            "\nThe collector was killed once in the middle. Of {} requests {} failed;\n\
+             {} batches were sent again and {} came late. Read from the ledger's\n\
+             folder, after the collector had stopped:\n\n{}\n\n{}",
             HumanCount(traffic.n_requests),
             HumanCount(traffic.n_requests_failed),
             HumanCount(traffic.n_sent_again),
             HumanCount(tally.truth.n_late),
             comparison::table(&rows),
-            if all_equal { "Nothing was lost and nothing was counted twice." } else { "THE LEDGER IS WRONG." },
+            if all_equal {
+                "Nothing was lost and nothing was counted twice."
+            } else {
+                "THE LEDGER IS WRONG."
+            },
         )
         .and_then(|()| out.flush())
         .context("write the comparison")?;
         Ok(if all_equal { Exit::Ok } else { Exit::Failed })
     }
 
-    fn farewell(&self) -> anyhow::Result<Exit> {
+    fn farewell(&self, what: &str) -> anyhow::Result<Exit> {
         let tally = self.tally.lock();
         let mut out = output::stdout();
         let n_batches = HumanCount(tally.traffic.n_batches_acknowledged);
-        writeln!(out, "\nStopped after {n_batches} batches; the demo has cleaned up after itself.")
+        writeln!(out, "\n{what} after {n_batches} batches; the demo has cleaned up after itself.")
             .and_then(|()| out.flush())
             .context("say goodbye")?;
         Ok(Exit::Ok)

@@ -167,7 +167,7 @@ fn block(scene: &Scene, figures: &Figures, collector: Option<&Running>) -> Vec<S
             figures.n_metrics,
             format!("{:<34} {}", "acknowledged", per_second(figures.metrics_per_second)),
         ),
-        row("late", figures.n_late, "measured an hour to thirty days before they were sent".to_owned()),
+        row("late", figures.n_late, "measured up to thirty days before".to_owned()),
         row("duplicates", figures.n_sent_again, "sent again, counted once".to_owned()),
         row(
             "quarantine",
@@ -208,12 +208,12 @@ fn block(scene: &Scene, figures: &Figures, collector: Option<&Running>) -> Vec<S
 fn requests(figures: &Figures) -> String {
     let mut text = match figures.answer_times {
         Some((median, most)) => {
-            format!("answered in {} (median), {} (99 of 100)", milliseconds(median), milliseconds(most))
+            format!("median {}, 99 of 100 in {}", milliseconds(median), milliseconds(most))
         }
         None => "none answered yet".to_owned(),
     };
     if 0 < figures.n_requests_failed {
-        text.push_str(&format!("; {} failed and were repeated", HumanCount(figures.n_requests_failed)));
+        text.push_str(&format!("; {} failed", HumanCount(figures.n_requests_failed)));
     }
     text
 }
@@ -221,20 +221,20 @@ fn requests(figures: &Figures) -> String {
 /// What to try by hand.
 fn addresses(collector: Option<&Running>) -> Vec<String> {
     let Some(Running { listen, admin, pid, n_died }) = collector else {
-        return vec![format!("  {}", style("The collector is down; it is being started again.").red())];
+        return vec![format!("  {}", style("The collector is down; it is being started.").red())];
     };
     let died = match n_died {
         0 => String::new(),
-        1 => ", died once so far".to_owned(),
-        n => format!(", died {n} times so far"),
+        1 => " (the collector died once so far)".to_owned(),
+        n => format!(" (the collector died {n} times so far)"),
     };
-    let hint = |command: String, why: &str| format!("  {command:<64} {}", style(why).dim());
+    let hint = |command: String, why: &str| format!("  {command:<55} {}", style(why).dim());
     vec![
-        format!("Try in another terminal (senders at {listen}, operators at {admin}{died}):"),
+        format!("Try in another terminal{died}:"),
         hint(format!("curl -s 'http://{admin}/api/v1/models?limit=1'"), "a model and its usage"),
         hint(format!("tollgate models --url http://{admin}"), "all of them"),
         hint(format!("curl -s --data '[]' http://{listen}/metrics"), "post as a sender does"),
-        hint(format!("kill -9 {pid}"), "it comes back; nothing is lost or counted twice"),
+        hint(format!("kill -9 {pid}"), "it comes back whole"),
     ]
 }
 

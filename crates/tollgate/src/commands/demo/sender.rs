@@ -54,8 +54,9 @@ pub(super) async fn send(
     index: usize,
     first_after: Duration,
     pace: Pace,
-    around: Surroundings,
+    mut around: Surroundings,
 ) -> anyhow::Result<()> {
+    around.collector.wait_for(Option::is_some).await.context("wait for the collector")?;
     let mut ticks = interval_at(tokio::time::Instant::now() + first_after, pace.period);
     // A sender that was held up does not catch up in a burst.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,0 +1,36 @@
+//! Text for people.
+
+use indicatif::HumanCount;
+
+/// A number with its noun: `1 batch`, `2,000 batches`.
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", HumanCount(n), if n == 1 { one } else { many })
+}
+
+/// The text without what could move the cursor of a terminal or turn the reading direction. Names in a ledger were
+/// chosen by whoever sent them.
+pub(crate) fn printable(text: &str) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_its_noun() {
+        assert_eq!(count(0, "batch", "batches"), "0 batches");
+        assert_eq!(count(1, "batch", "batches"), "1 batch");
+        assert_eq!(count(2_000, "batch", "batches"), "2,000 batches");
+    }
+
+    #[test]
+    fn what_could_harm_a_terminal_is_replaced() {
+        assert_eq!(printable("a\x1b[2Jb\n\u{202e}c\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}");
+        assert_eq!(printable("ünït/0"), "ünït/0");
+    }
+}
