@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 use tracing::debug;
@@ -55,9 +55,17 @@ pub(crate) async fn receive(
     let read = timeout(time_max, read(headers, &mut body, budget, limits)).await;
     let received = read.unwrap_or(Err(Problem::SlowBody { timeout_ms: limits.timeout_ms }));
     if received.is_err() {
-        tokio::spawn(linger(body));
+        throw_away(headers, body);
     }
     received
+}
+
+/// Lets a client finish whose body nobody wants, for a while.
+pub(crate) fn throw_away(headers: &HeaderMap, body: Body) {
+    // Who asked whether to send the body waits for the answer, and reading would tell it to go on.
+    if !headers.contains_key(EXPECT) {
+        tokio::spawn(linger(body));
+    }
 }
 
 async fn read(

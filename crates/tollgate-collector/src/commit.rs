@@ -108,6 +108,17 @@ impl CommitQueue {
         outcomes.await.unwrap_or(Err(Unrecorded::Closed))
     }
 
+    /// Whether nothing can be committed just now, however small: worth knowing before a body is read.
+    pub(crate) fn refuses_all(&self) -> Option<Unrecorded> {
+        if self.room.is_closed() || self.jobs.is_closed() {
+            Some(Unrecorded::Closed)
+        } else if self.room.available_permits() == 0 {
+            Some(Unrecorded::QueueFull)
+        } else {
+            None
+        }
+    }
+
     /// How many batches wait.
     pub(crate) fn n_waiting(&self) -> usize {
         self.queue_batches_max.saturating_sub(self.room.available_permits())

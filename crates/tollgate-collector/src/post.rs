@@ -56,6 +56,10 @@ impl Post {
     /// Records what was posted and gives the body of the answer.
     pub(crate) async fn answer(&self, request: Request, shape: AnswerShape) -> Result<Vec<u8>, Problem> {
         let (head, body) = request.into_parts();
+        if let Some(unrecorded) = self.queue.refuses_all() {
+            body::throw_away(&head.headers, body);
+            return Err(unrecorded.into());
+        }
         let received = body::receive(&head.headers, body, &self.budget, self.body_limits).await?;
         self.metrics.count_received(received.bytes.len());
 

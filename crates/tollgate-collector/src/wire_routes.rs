@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
+use crate::body::throw_away;
 use crate::post::Post;
 use crate::problem::Problem;
 use crate::reply::AnswerShape;
@@ -31,8 +32,8 @@ pub(crate) fn router(post_state: Arc<Post>) -> Router {
         router = router.route(&format!("{base}/users/metrics"), post(users_metrics));
     }
     router
-        .fallback(async || Problem::NoSuchPath)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .fallback(async |request| refuse(request, Problem::NoSuchPath))
+        .method_not_allowed_fallback(async |request| refuse(request, Problem::MethodNotAllowed))
         .with_state(post_state)
 }
 
@@ -47,4 +48,10 @@ async fn users_metrics(State(post): State<Arc<Post>>, request: Request) -> Resul
 async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {
     let body = post.answer(request, shape).await?;
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn refuse(request: Request, problem: Problem) -> Problem {
+    let (head, body) = request.into_parts();
+    throw_away(&head.headers, body);
+    problem
 }

@@ -204,7 +204,6 @@ async fn a_body_of_64_mib_is_refused_however_it_comes() {
         client.send(b"\r\n").await;
     }
     client.send(b"0\r\n\r\n").await;
-    // The client wrote all of it before it read: the answer was not lost by a reset.
     client.answer().await.problem(413, "body-too-large");
 
     let mut client = Client::connect(running.wire).await;
@@ -214,6 +213,26 @@ async fn a_body_of_64_mib_is_refused_however_it_comes() {
     }
     client.answer().await.problem(413, "body-too-large");
     check_undisturbed(&running).await;
+}
+
+#[tokio::test]
+async fn who_writes_all_before_reading_is_not_reset() {
+    let running = Running::start().await;
+    let body = vec![b' '; 8 << 20];
+    for (status, slug, path, header) in [
+        (413, "body-too-large", "/metrics", "x: y"),
+        (415, "unsupported-encoding", "/metrics", "content-encoding: br"),
+        (404, "no-such-path", "/v1/metrics", "x: y"),
+    ] {
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: c\r\n{header}\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut client = Client::connect(running.wire).await;
+        client.try_send(head.as_bytes()).await.expect("the connection stays");
+        for piece in body.chunks(64 << 10) {
+            client.try_send(piece).await.expect("the connection stays");
+        }
+        client.answer().await.problem(status, slug);
+    }
 }
 
 #[tokio::test]

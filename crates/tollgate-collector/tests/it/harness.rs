@@ -186,7 +186,11 @@ impl Client {
 
     /// Writes bytes; that the other end has closed meanwhile shows when reading.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        soon(self.stream.write_all(bytes)).await.ok();
+        self.try_send(bytes).await.ok();
+    }
+
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        soon(self.stream.write_all(bytes)).await
     }
 
     pub(crate) async fn answer(&mut self) -> Answer {
@@ -219,7 +223,7 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if method != "HEAD" {
+        if method != "HEAD" && 200 <= status {
             let length = answer.header("content-length").expect("a length").parse().expect("a number");
             while self.unread.len() < length {
                 self.read_more().await?;

@@ -251,3 +251,23 @@ async fn many_senders_at_once_are_all_recorded_in_fewer_groups() {
     assert_eq!(running.metric("tollgate_group_batches_sum").await, 640.0);
     running.stop().await.expect("a clean end");
 }
+
+#[tokio::test]
+async fn who_asks_whether_to_send_a_body_is_told() {
+    let running = Running::start().await;
+    let body = post_of("model", &["1"]);
+    let head = |n_bytes: usize| {
+        format!(
+            "POST /metrics HTTP/1.1\r\nhost: c\r\nexpect: 100-continue\r\ncontent-length: {n_bytes}\r\n\r\n"
+        )
+    };
+    let mut client = Client::connect(running.wire).await;
+    client.send(head(body.len()).as_bytes()).await;
+    assert_eq!(client.answer().await.status, 100);
+    client.send(&body).await;
+    assert_eq!(client.answer().await.acks("model"), ["1"]);
+
+    client.send(head(10 << 20).as_bytes()).await;
+    client.answer().await.problem(413, "body-too-large");
+    assert!(client.answer_or_end().await.is_none());
+}
