@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use tollgate_ledger::Ledger;
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, OpenReport, Options, VerifyReport};
 use tracing::{info, warn};
@@ -56,8 +55,7 @@ pub(crate) fn export(dir: &Path) -> anyhow::Result<Export> {
 
 /// Checks everything in a ledger's folder. A collector may have it open.
 pub(crate) fn verify(dir: &Path, bar: &progress::Bar) -> anyhow::Result<VerifyReport> {
-    tollgate_ledger_embedded::verify(dir, |done| bar.set(done.n_bytes, done.n_bytes_total))
-        .context("find the ledger whole")
+    Ok(tollgate_ledger_embedded::verify(dir, |done| bar.set(done.n_bytes, done.n_bytes_total))?)
 }
 
 /// The folder that a location names.

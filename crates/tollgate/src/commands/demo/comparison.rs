@@ -121,7 +121,9 @@ fn n_same_content(truth: &Truth, found: &Found) -> u64 {
 
 fn n_unacknowledged(truth: &Truth, traffic: &Traffic) -> u64 {
     let n_sent = truth.n_batches + truth.n_broken + truth.n_conflicts;
-    n_sent.saturating_sub(traffic.n_batches_acknowledged + traffic.n_set_aside)
+    let n_acknowledged =
+        traffic.n_batches_acknowledged + traffic.n_broken_acknowledged + traffic.n_conflicts_acknowledged;
+    n_sent.saturating_sub(n_acknowledged)
 }
 
 /// The rows for people.
@@ -162,7 +164,8 @@ mod tests {
                         bodies.push(item.json.clone());
                         model.remember(item.batch);
                     }
-                    Kind::Broken | Kind::Conflict => tally.traffic.n_set_aside += 1,
+                    Kind::Broken => tally.traffic.n_broken_acknowledged += 1,
+                    Kind::Conflict => tally.traffic.n_conflicts_acknowledged += 1,
                     Kind::Duplicate => {}
                 }
             }
@@ -231,7 +234,7 @@ mod tests {
         let mut found = found(&tally, &bodies);
         found.n_broken += 1;
         found.n_conflicts += 1;
-        tally.traffic.n_set_aside -= 1;
+        tally.traffic.n_broken_acknowledged -= 1;
         tally.traffic.n_unasked = 2;
         let expected = [
             "broken batches in quarantine",

@@ -191,7 +191,7 @@ impl Demo {
                 sender = fleet.join_next() => match sender {
                     Some(done) => done.context("run a sender")??,
                     None => {
-                        screen.show(&self.tally.lock(), self.collector.borrow().as_ref())?;
+                        self.draw(screen)?;
                         return Ok(End::Delivered);
                     }
                 },
@@ -201,13 +201,18 @@ impl Demo {
                         kill_at = None;
                         self.orders.send(Order::Kill).await.context("kill the collector")?;
                     }
-                    screen.show(&self.tally.lock(), self.collector.borrow().as_ref())?;
+                    self.draw(screen)?;
                     if !args.once && LEDGER_BYTES_MAX < folder_bytes(&self.folder.ledger()) {
                         return Ok(End::LedgerFull);
                     }
                 }
             }
         }
+    }
+
+    fn draw(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let collector = self.collector.borrow().clone();
+        screen.show(&self.tally, collector.as_ref())
     }
 
     /// Tells the collector to stop and waits until it has.

@@ -9,7 +9,7 @@ use console::{Term, style, truncate_str};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::supervisor::Running;
-use super::tally::{Tally, Traffic};
+use super::tally::{Shared, Tally, Traffic};
 
 /// Rates are means over this long: steady enough to read.
 const RATE_OVER: Duration = Duration::from_secs(3);
@@ -44,7 +44,6 @@ struct Figures {
     metrics_per_second: f64,
     n_late: u64,
     n_sent_again: u64,
-    n_set_aside: u64,
     n_broken: u64,
     n_conflicts: u64,
     n_units_by_status: [u64; 3],
@@ -69,8 +68,9 @@ impl Screen {
     }
 
     /// Shows the figures of now. Fails when the reader of standard output has gone.
-    pub(super) fn show(&mut self, tally: &Tally, collector: Option<&Running>) -> anyhow::Result<()> {
-        let figures = self.figures(tally);
+    pub(super) fn show(&mut self, tally: &Shared, collector: Option<&Running>) -> anyhow::Result<()> {
+        let figures = self.figures(&tally.lock());
+        // The lock is free again: a terminal that stands still must not hold up the senders.
         if self.term.is_term() {
             self.redraw(&block(&self.scene, &figures, collector))
         } else if self.last_line.is_none_or(|last| LINE_EVERY <= last.elapsed()) {
@@ -126,9 +126,8 @@ impl Screen {
             metrics_per_second: rate(n_metrics_acknowledged, n_metrics_then),
             n_late: tally.truth.n_late,
             n_sent_again: tally.traffic.n_sent_again,
-            n_set_aside: tally.traffic.n_set_aside,
-            n_broken: tally.truth.n_broken,
-            n_conflicts: tally.truth.n_conflicts,
+            n_broken: tally.traffic.n_broken_acknowledged,
+            n_conflicts: tally.traffic.n_conflicts_acknowledged,
             n_units_by_status: STATUSES.map(count),
             n_requests: tally.traffic.n_requests,
             n_requests_failed: tally.traffic.n_requests_failed,
@@ -171,10 +170,11 @@ fn block(scene: &Scene, figures: &Figures, collector: Option<&Running>) -> Vec<S
         row("duplicates", figures.n_sent_again, "sent again, counted once".to_owned()),
         row(
             "quarantine",
-            figures.n_set_aside,
+            figures.n_broken + figures.n_conflicts,
             format!(
-                "set aside: {} broken, {} conflicting with an earlier batch",
-                figures.n_broken, figures.n_conflicts
+                "{} broken, {} in conflict",
+                HumanCount(figures.n_broken),
+                HumanCount(figures.n_conflicts)
             ),
         ),
         row(
@@ -256,7 +256,7 @@ fn line(elapsed: Duration, figures: &Figures, collector: Option<&Running>) -> St
         HumanCount(figures.n_metrics),
         per_second(figures.metrics_per_second),
         HumanCount(figures.n_sent_again),
-        HumanCount(figures.n_set_aside),
+        HumanCount(figures.n_broken + figures.n_conflicts),
         HumanCount(figures.n_requests_failed),
     )
 }

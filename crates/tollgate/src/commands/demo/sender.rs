@@ -191,7 +191,8 @@ fn take_in(
                     item.batch.metrics.as_ref().map_or(0, |m| m.len() as u64);
                 model.remember(item.batch.clone());
             }
-            Kind::Broken | Kind::Conflict => tally.traffic.n_set_aside += 1,
+            Kind::Broken => tally.traffic.n_broken_acknowledged += 1,
+            Kind::Conflict => tally.traffic.n_conflicts_acknowledged += 1,
             Kind::Duplicate => {}
         }
         false

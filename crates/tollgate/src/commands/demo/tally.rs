@@ -45,8 +45,10 @@ pub(super) struct Traffic {
     /// Batches that counted and were acknowledged.
     pub(super) n_batches_acknowledged: u64,
     pub(super) n_metrics_acknowledged: u64,
-    /// Elements for quarantine that were acknowledged.
-    pub(super) n_set_aside: u64,
+    /// Broken batches that were acknowledged, because they are in quarantine.
+    pub(super) n_broken_acknowledged: u64,
+    /// Conflicting batches that were acknowledged, because they are in quarantine.
+    pub(super) n_conflicts_acknowledged: u64,
     /// Times that a batch was on the wire after its first.
     pub(super) n_sent_again: u64,
     /// Acknowledgements of an id, or under a model, that the request did not carry. Must stay 0.
