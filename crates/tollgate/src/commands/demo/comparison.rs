@@ -232,9 +232,8 @@ mod tests {
     fn what_is_missing_from_quarantine_or_unacknowledged_shows() {
         let (mut tally, bodies) = fleet_and_ledger();
         let mut found = found(&tally, &bodies);
-        found.n_broken += 1;
         found.n_conflicts += 1;
-        tally.traffic.n_broken_acknowledged -= 1;
+        tally.truth.n_broken += 1;
         tally.traffic.n_unasked = 2;
         let expected = [
             "broken batches in quarantine",

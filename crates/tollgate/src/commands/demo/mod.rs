@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::output;
 
 mod comparison;
+mod figures;
 mod fleet;
 mod screen;
 mod sender;

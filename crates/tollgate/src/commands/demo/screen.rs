@@ -1,6 +1,5 @@
 //! The live figures: a block that is redrawn in place on a terminal, a line now and then in a pipe.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -8,11 +7,11 @@ use anyhow::Context as _;
 use console::{Term, style, truncate_str};
 use indicatif::{HumanBytes, HumanCount};
 
+use super::figures::{Figures, Rates};
+use super::folder_bytes;
 use super::supervisor::Running;
-use super::tally::{Shared, Tally, Traffic};
+use super::tally::Shared;
 
-/// Rates are means over this long: steady enough to read.
-const RATE_OVER: Duration = Duration::from_secs(3);
 /// Lines in a pipe come this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
@@ -33,27 +32,8 @@ pub(super) struct Screen {
     n_lines_drawn: usize,
     last_line: Option<Instant>,
     started: Instant,
-    history: VecDeque<(Instant, u64, u64)>,
+    rates: Rates,
 }
-
-/// The figures of one moment.
-struct Figures {
-    n_batches: u64,
-    n_metrics: u64,
-    batches_per_second: f64,
-    metrics_per_second: f64,
-    n_late: u64,
-    n_sent_again: u64,
-    n_broken: u64,
-    n_conflicts: u64,
-    n_units_by_status: [u64; 3],
-    n_requests: u64,
-    n_requests_failed: u64,
-    answer_times: Option<(Duration, Duration)>,
-    ledger_bytes: u64,
-}
-
-const STATUSES: [&str; 3] = ["GREEN", "AMBER", "RED"];
 
 impl Screen {
     pub(super) fn new(scene: Scene) -> Self {
@@ -63,14 +43,14 @@ impl Screen {
             n_lines_drawn: 0,
             last_line: None,
             started: Instant::now(),
-            history: VecDeque::new(),
+            rates: Rates::default(),
         }
     }
 
     /// Shows the figures of now. Fails when the reader of standard output has gone.
     pub(super) fn show(&mut self, tally: &Shared, collector: Option<&Running>) -> anyhow::Result<()> {
-        let figures = self.figures(&tally.lock());
-        // The lock is free again: a terminal that stands still must not hold up the senders.
+        // The lock is free again before anything is drawn: a terminal that stands still must not hold up the senders.
+        let figures = Figures::of(&tally.lock(), &mut self.rates);
         if self.term.is_term() {
             self.redraw(&block(&self.scene, &figures, collector))
         } else if self.last_line.is_none_or(|last| LINE_EVERY <= last.elapsed()) {
@@ -102,38 +82,6 @@ impl Screen {
             .and_then(|()| self.term.flush())
             .map_err(crate::output::mark)
             .context("draw")
-    }
-
-    fn figures(&mut self, tally: &Tally) -> Figures {
-        let Traffic { n_batches_acknowledged, n_metrics_acknowledged, .. } = tally.traffic;
-        let now = Instant::now();
-        self.history.push_back((now, n_batches_acknowledged, n_metrics_acknowledged));
-        while self.history.front().is_some_and(|(then, ..)| RATE_OVER < now - *then) && 2 < self.history.len()
-        {
-            self.history.pop_front();
-        }
-        let (then, n_batches_then, n_metrics_then) = self.history[0];
-        let seconds = (now - then).as_secs_f64().max(0.001);
-        let rate = |n: u64, n_then: u64| n.saturating_sub(n_then) as f64 / seconds;
-        let count = |status| {
-            let words = tally.standings.iter().flat_map(|standing| standing.units.values());
-            words.filter(|word| *word == status).count() as u64
-        };
-        Figures {
-            n_batches: n_batches_acknowledged,
-            n_metrics: n_metrics_acknowledged,
-            batches_per_second: rate(n_batches_acknowledged, n_batches_then),
-            metrics_per_second: rate(n_metrics_acknowledged, n_metrics_then),
-            n_late: tally.truth.n_late,
-            n_sent_again: tally.traffic.n_sent_again,
-            n_broken: tally.traffic.n_broken_acknowledged,
-            n_conflicts: tally.traffic.n_conflicts_acknowledged,
-            n_units_by_status: STATUSES.map(count),
-            n_requests: tally.traffic.n_requests,
-            n_requests_failed: tally.traffic.n_requests_failed,
-            answer_times: tally.traffic.answer_times(),
-            ledger_bytes: super::folder_bytes(&self.scene.ledger),
-        }
     }
 }
 
@@ -191,7 +139,7 @@ fn block(scene: &Scene, figures: &Figures, collector: Option<&Running>) -> Vec<S
         format!(
             "  {} {:>12}  {}",
             style(format!("{:<11}", "ledger")).dim(),
-            HumanBytes(figures.ledger_bytes).to_string(),
+            HumanBytes(folder_bytes(&scene.ledger)).to_string(),
             scene.ledger.display()
         ),
         String::new(),
