@@ -12,7 +12,6 @@ use crate::segment::write_whole;
 use crate::{Disk, DiskFile, JournalError};
 
 const NAME: &str = "attested";
-const NEW_NAME: &str = "new-attested";
 
 const MAGIC: [u8; 8] = *b"\xF5tgattd\n";
 
@@ -77,21 +76,17 @@ pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Attested>, JournalError> {
 pub(crate) struct AttestFile(Box<dyn DiskFile>);
 
 impl AttestFile {
-    /// Opens the file; makes it when it is missing or was never finished.
+    /// Opens the file; makes it when it is missing.
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<Self> {
         match disk.open(NAME) {
-            Ok(file) if N_SLOTS * SLOT_BYTES <= file.length()? => return Ok(Self(file)),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Ok(file) => Ok(Self(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = disk.create(NAME)?;
+                disk.sync_folder()?;
+                Ok(Self(file))
+            }
+            Err(error) => Err(error),
         }
-        // At its full length from the start: later writes need no room and change no metadata.
-        let file = disk.create(NEW_NAME)?;
-        write_whole(&*file, &[0; (N_SLOTS * SLOT_BYTES) as usize], 0)?;
-        file.sync_data()?;
-        disk.rename(NEW_NAME, NAME)?;
-        disk.sync_folder()?;
-        Ok(Self(file))
     }
 
     /// States that a group is durable; the caller has synced it.

@@ -212,7 +212,7 @@ impl Groups {
         }
         match stop {
             Stop::End => Ok(GoesOn::No),
-            Stop::Fault(_) if self.segment.has_frame_behind(&*self.disk, self.offset, &self.link)? => {
+            Stop::Fault(_) if self.segment.has_later_frame(&*self.disk, self.offset, &self.link)? => {
                 Ok(GoesOn::LaterGroup)
             }
             Stop::Fault(_) => Ok(GoesOn::No),
@@ -220,17 +220,11 @@ impl Groups {
     }
 
     fn enter_next_segment(&mut self) -> Result<(), JournalError> {
-        let sealed_bytes = self.segment.length(&*self.disk)?;
         let next = SegmentScan::open(&*self.disk, self.segment.header.number + 1)?;
-        let expected = next.header.previous_bytes;
-        if expected != sealed_bytes {
-            return Err(self.damaged(Fault::Length { expected, found: sealed_bytes }));
-        }
-        let continues = next.header.kind == self.segment.header.kind
-            && next.header.first_sequence == self.link.sequence + 1
-            && next.header.chain == self.link.chain;
+        // The chain commits to everything before it: what the records are, each group, and how many there were.
+        let continues = next.header.chain == self.link.chain;
+        self.earlier_bytes += self.offset;
         self.segment = next;
-        self.earlier_bytes += sealed_bytes;
         self.offset = SEGMENT_HEADER_BYTES as u64;
         if continues { Ok(()) } else { Err(self.damaged(Fault::Discontinued)) }
     }

@@ -74,10 +74,10 @@ impl SegmentScan {
         })
     }
 
-    /// Whether the frame of a group later than the one after `link` begins anywhere behind `offset`.
+    /// Whether the frame of a group later than the one after `link` begins anywhere from `offset` on.
     ///
     /// Its header is enough: a group is begun only when the one before it is durable.
-    pub(crate) fn has_frame_behind(
+    pub(crate) fn has_later_frame(
         &mut self,
         disk: &dyn Disk,
         offset: u64,
@@ -85,7 +85,7 @@ impl SegmentScan {
     ) -> Result<bool, JournalError> {
         let failed = self.failed(disk, "read");
         let finder = memmem::Finder::new(&FRAME_MAGIC);
-        let mut start = offset + 1;
+        let mut start = offset;
         self.window.clear();
         loop {
             let bytes = match self.window.read(&*self.file, start, WINDOW_BYTES) {

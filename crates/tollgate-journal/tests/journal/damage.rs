@@ -1,9 +1,11 @@
 //! What is damaged is never given as intact, and what was durable is never silently gone.
 
-use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{JournalError, Recovery, verify};
+use std::ops::Range;
 
-use crate::common::{all_records, append, open, read_groups, try_open};
+use tollgate_journal::sim::{Failure, SimDisk};
+use tollgate_journal::{Journal, JournalError, Options, Recovery, verify};
+
+use crate::common::{KIND, all_records, append, open, read_groups, try_open};
 
 const ATTESTED: &str = "attested";
 
@@ -282,8 +284,152 @@ fn a_segment_of_a_journal_with_another_history_does_not_fit_in() {
     for number in 1..=N_SEGMENTS {
         let mixed = disk.copy();
         mixed.set_contents(&segment(number), &other.contents(&segment(number)).expect("a file"));
-        check_refused(&mixed);
+        let found_in = number.max(2);
+        // The last group is the one that is attested, so opening stops there.
+        let expected = match number {
+            N_SEGMENTS => "does not continue the hash chain",
+            _ => "at offset 128: the segment does not continue the one before it",
+        };
+        let text = check_refused(&mixed);
+        assert!(
+            text.starts_with(&format!("read sim/{} ", segment(found_in))) && text.ends_with(expected),
+            "{text}"
+        );
     }
+}
+
+#[test]
+fn a_sealed_segment_that_lacks_its_last_group_is_noticed_by_a_reader() {
+    let disk = journal();
+    let (groups, _) = read_groups(&disk);
+    let bytes = disk.contents(&segment(1)).expect("a file");
+    let n_groups = (0..groups.len()).take_while(|&index| frame(&bytes, index).is_some()).count();
+    disk.set_contents(&segment(1), &bytes[..frame(&bytes, n_groups - 1).expect("a frame")]);
+    let (read, error) = read_groups(&disk);
+    assert_eq!(read, groups[..n_groups - 1]);
+    let expected = "at offset 128: the segment does not continue the one before it";
+    assert!(error.expect("damage").to_string().ends_with(expected));
+}
+
+/// Where the frame number `index` begins in a segment.
+fn frame(bytes: &[u8], index: usize) -> Option<usize> {
+    let starts = (0..index).try_fold(128, |start: usize, _| {
+        let payload: [u8; 4] = bytes.get(start + 8..start + 12)?.try_into().ok()?;
+        Some(start + 80 + u32::from_le_bytes(payload) as usize)
+    });
+    starts.filter(|&start| start < bytes.len())
+}
+
+/// Changes a part of a header and makes its checksum match again.
+fn forge(bytes: &mut [u8], header: Range<usize>, change: impl FnOnce(&mut [u8])) {
+    let header = &mut bytes[header];
+    change(header);
+    let end = header.len() - 4;
+    let checksum = crc32c::crc32c(&header[..end]);
+    header[end..].copy_from_slice(&checksum.to_le_bytes());
+}
+
+#[test]
+fn a_last_group_that_no_crash_can_have_left_is_not_dropped() {
+    let intact = unattested();
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    let header = last_group(&bytes)..last_group(&bytes) + 80;
+    let check = |change: fn(&mut [u8]), expected: &str| {
+        let mut forged = bytes.clone();
+        forge(&mut forged, header.clone(), change);
+        let disk = intact.copy();
+        disk.set_contents(&name, &forged);
+        assert_eq!(check_refused(&disk), format!("read sim/{name} at offset {}: {expected}", header.start));
+    };
+    check(|header| header[32] ^= 1, "the group does not continue the hash chain");
+    check(|header| header[16] -= 1, "expected group 14, found group 13");
+    check(|header| header[16] += 1, "expected group 14, found group 15");
+    check(|header| header[4] = 1, "the frame is of a form that this program does not know");
+    check(|header| header[12] += 1, "the group does not continue the hash chain");
+}
+
+#[test]
+fn a_first_segment_that_is_not_the_beginning_is_not_taken_for_it() {
+    let disk = journal();
+    let mut bytes = disk.contents(&segment(1)).expect("a file");
+    forge(&mut bytes, 0..128, |header| header[40] = 2);
+    disk.set_contents(&segment(1), &bytes);
+    let expected = "at offset 0: the segment does not continue the one before it";
+    assert!(check_refused(&disk).ends_with(expected));
+}
+
+#[test]
+fn a_damaged_group_is_seen_to_be_followed_wherever_the_next_one_begins() {
+    // The next header lies across the border of what is read at once.
+    let border = (256 << 10) - 160;
+    for length in border - 90..border + 90 {
+        let disk = SimDisk::new();
+        let options = Options { segment_bytes_max: 1 << 20, ..Options::for_testing(KIND) };
+        let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+        append(&mut journal, &["x".repeat(length)]);
+        append(&mut journal, &["next"]);
+        drop(journal);
+        disk.take_away(ATTESTED);
+        let mut bytes = disk.contents(&segment(1)).expect("a file");
+        bytes[1000] ^= 1;
+        disk.set_contents(&segment(1), &bytes);
+        let error = try_open(&disk).expect_err("damage");
+        assert!(matches!(error, JournalError::Damaged { offset: 128, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_torn_attestation_leaves_the_one_before_it() {
+    let intact = journal();
+    let mut attested = intact.contents(ATTESTED).expect("a file");
+    // Group 14 is in the first slot, group 13 in the second.
+    attested[0..64].fill(0);
+    let name = segment(N_SEGMENTS);
+    let bytes = intact.contents(&name).expect("a file");
+    let disk = intact.copy();
+    disk.set_contents(ATTESTED, &attested);
+    disk.set_contents(&name, &bytes[..bytes.len() - 1]);
+    let (_journal, recovery) = open(&disk);
+    assert_eq!(recovery.end.sequence, 13);
+    let disk = intact.copy();
+    disk.set_contents(ATTESTED, &attested);
+    disk.set_contents(&name, &bytes[..last_group(&bytes) - 1]);
+    let n_groups = (0..).take_while(|&index| frame(&bytes, index).is_some()).count();
+    let before = frame(&bytes, n_groups - 2).expect("a frame");
+    assert_eq!(
+        check_refused(&disk),
+        format!("read sim/{name} at offset {before}: the file ends inside of it")
+    );
+}
+
+#[test]
+fn what_attests_the_last_group_is_durable_after_a_clean_close() {
+    for seed in 0..20 {
+        let disk = journal();
+        disk.cut_power(seed);
+        let name = segment(N_SEGMENTS);
+        let bytes = disk.contents(&name).expect("a file");
+        disk.set_contents(&name, &bytes[..last_group(&bytes)]);
+        let expected = format!("read sim/{name} at offset {}: ", last_group(&bytes));
+        let missing = "group 14 is missing, though it is known to have been durable";
+        assert_eq!(check_refused(&disk), expected + missing);
+    }
+}
+
+#[test]
+fn a_group_that_recovery_kept_is_attested() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    disk.fail_at(2, Failure::Error);
+    journal.append(&["one"]).expect_err("a failed sync");
+    disk.kill();
+    let (_journal, recovery) = open(&disk);
+    assert_eq!(recovery.end.sequence, 1);
+    disk.kill();
+    let bytes = disk.contents(&segment(1)).expect("a file");
+    disk.set_contents(&segment(1), &bytes[..bytes.len() - 1]);
+    assert!(matches!(try_open(&disk), Err(JournalError::Damaged { offset: 128, .. })));
 }
 
 #[test]

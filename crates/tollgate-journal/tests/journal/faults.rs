@@ -104,6 +104,21 @@ fn a_fault_at_each_call_of_the_recovery_from_it_loses_nothing() {
 }
 
 #[test]
+fn an_unfinished_segment_is_removed() {
+    let mut n_unfinished = 0;
+    for n in 1..=script_length() {
+        let mut model = Model::new(SimDisk::new());
+        model.disk.fail_at(n, Failure::Death);
+        run_script(&mut model).expect("no violation");
+        model.disk.kill();
+        n_unfinished += u32::from(model.disk.contents("new-segment").is_some());
+        drop(model.open().expect("no violation"));
+        assert_eq!(model.disk.contents("new-segment"), None);
+    }
+    assert!(5 < n_unfinished, "{n_unfinished}");
+}
+
+#[test]
 fn no_sync_is_retried() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);

@@ -1,6 +1,7 @@
 //! Tests of the journal through its public face, on the simulated disk and on a real one.
 
 mod basics;
+mod beside;
 mod common;
 mod damage;
 mod faults;
