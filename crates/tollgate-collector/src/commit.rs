@@ -69,6 +69,7 @@ pub(crate) fn start(
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 ) -> Result<(CommitQueue, Committer), CollectorError> {
+    #[expect(clippy::disallowed_methods, reason = "`room` bounds it, by batches instead of jobs")]
     let (jobs, waiting) = mpsc::unbounded_channel();
     let (end, ended) = oneshot::channel();
     let room = Arc::new(Semaphore::new(queue_batches_max));
@@ -183,6 +184,7 @@ impl CommitterThread {
         let n_entries = entries.len();
         let n_metrics_each: Vec<usize> = entries.iter().map(n_metrics).collect();
         let started = Instant::now();
+        #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole group")]
         let received = Timestamp::from_system_time(SystemTime::now());
 
         // IMPORTANT: nothing is answered before this returned; an acknowledgement is a promise that survives power loss.

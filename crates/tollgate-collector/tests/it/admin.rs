@@ -1,8 +1,12 @@
 //! What operators see.
+#![expect(clippy::panic, reason = "a reader with a bug has to have one")]
 
 use serde_json::json;
 use tollgate_collector::{Collector, Settings};
-use tollgate_ledger::MemoryLedger;
+use tollgate_ledger::{
+    Counts, LedgerError, MemoryLedger, ModelSummary, Page, QuarantineItem, Reader, Remedy,
+};
+use tollgate_rules::BatchId;
 
 use crate::harness::{Client, Running, batch, post_of};
 
@@ -88,6 +92,9 @@ async fn models_batches_and_quarantine_are_listed_by_pages() {
     let page = running.get("/api/v1/quarantine?limit=1&cursor=1").await.json();
     assert_eq!((&page["rows"][0]["code"], &page["next_cursor"]), (&json!("undecodable"), &json!(null)));
     assert_eq!(running.get("/api/v1/quarantine/2").await.json(), page["rows"][0]);
+    for id in [0, 3] {
+        running.get(&format!("/api/v1/quarantine/{id}")).await.problem(404, "no-such-item");
+    }
 }
 
 #[tokio::test]
@@ -171,4 +178,43 @@ async fn the_metrics_page_tells_what_happened_and_no_sender_can_make_it_grow() {
         running.post("/metrics", json!([batch(&model, "1", &unit, "1")]).to_string()).await;
     }
     assert_eq!(running.get("/metrics").await.text().lines().count(), before);
+}
+
+/// A read half that fails in the way that its question says.
+struct Failing;
+
+impl Reader for Failing {
+    fn counts(&self) -> Counts {
+        panic!("a bug in the reader, on purpose")
+    }
+
+    fn models(&self, _page: &Page) -> Result<Vec<ModelSummary>, LedgerError> {
+        Err(LedgerError::new(Remedy::Restart, "read segment 7"))
+    }
+
+    fn model(&self, _model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError> {
+        Err(LedgerError::new(Remedy::Retry, "read segment 7"))
+    }
+
+    fn batch(&self, _id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
+        Err(LedgerError::new(Remedy::Repair, "read segment 7 at 4096"))
+    }
+
+    fn quarantine(&self, _page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
+        Err(LedgerError::new(Remedy::FreeSpace, "read segment 7"))
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_read_is_told_and_posts_go_on() {
+    let running = Running::reading(Failing).await;
+    running.get("/api/v1/models").await.problem(503, "ledger-closed");
+    running.get("/api/v1/models/m").await.problem(503, "ledger-busy");
+    running.get("/api/v1/quarantine").await.problem(503, "ledger-busy");
+    let damaged = running.get("/api/v1/batches/m/1").await;
+    assert!(!damaged.text().contains("segment"), "where is for the log");
+    damaged.problem(500, "damaged");
+    running.get("/metrics").await.problem(500, "bug");
+    assert_eq!(running.post("/metrics", post_of("model", &["1"])).await.acks("model"), ["1"]);
+    assert_eq!(running.get("/healthz").await.status, 200);
 }

@@ -216,6 +216,9 @@ async fn a_client_that_goes_away_changes_nothing_for_the_others() {
     running.wait_for_metric(QUEUE, 2.0).await;
     drop(gone);
     running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 2.0).await;
+    let held_bytes = 3 * post_of("model", &["1"]).len();
+    let in_flight = running.metric("tollgate_in_flight_bytes").await;
+    assert_eq!(in_flight, held_bytes as f64, "what waits is held, also of a client that is gone");
     held.go_on(Step::Record);
     assert_eq!(answer(first).await.acks("model"), ["1"]);
     assert_eq!(answer(third).await.acks("model"), ["3"]);

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tollgate_collector::{Collector, CollectorError, Settings};
-use tollgate_ledger::{Entry, Ledger, LedgerError, MemoryLedger, Outcome, Received, Remedy, Writer};
+use tollgate_ledger::{Entry, Ledger, LedgerError, MemoryLedger, Outcome, Reader, Received, Remedy, Writer};
 
 /// Far beyond every limit in [`Settings::for_testing`]: what takes longer hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
@@ -49,6 +49,13 @@ impl Running {
         let Ledger { writer, reader } = memory.open();
         Self::on(settings, Ledger { writer: Box::new(ScriptedWriter { script, writer }), reader }, memory)
             .await
+    }
+
+    /// With a read half of the test's own.
+    pub(crate) async fn reading(reader: impl Reader + 'static) -> Self {
+        let memory = MemoryLedger::default();
+        let ledger = Ledger { writer: memory.open().writer, reader: Arc::new(reader) };
+        Self::on(Settings::for_testing(), ledger, memory).await
     }
 
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {
