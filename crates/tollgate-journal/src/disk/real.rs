@@ -1,5 +1,7 @@
 //! A folder on a real file system.
 
+#![expect(clippy::disallowed_methods, reason = "this is the seam that all others are sent to")]
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};

@@ -65,6 +65,7 @@ pub(super) async fn send(
     while pace.n_rounds.is_none_or(|n_rounds| n_rounds_done < n_rounds) {
         ticks.tick().await;
         n_rounds_done += 1;
+        #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole round")]
         let now = SystemTime::now();
         let items = model.round(now).context("make a batch")?;
         {
