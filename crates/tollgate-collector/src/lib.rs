@@ -1,9 +1,9 @@
 //! The HTTP side of a metering collector: batches come in on one listener, operators look at another.
 //!
-//! A post's way is the order of the modules: a connection ([`server`]) carries a request to its route ([`wire_routes`]),
-//! which ([`post`]) reads it within limits ([`body`], [`budget`], [`decompress`]), decides on each element ([`decode`]),
-//! has all of them made durable together with those of other requests ([`commit`]), and only then answers ([`reply`]).
-//! What fails on the way becomes a [`problem`]: the only place that knows status codes.
+//! A post's way is the order of the modules: a connection (`server`) carries a request to its route (`wire_routes`),
+//! which (`post`) reads it within limits (`body`, `budget`, `decompress`), decides on each element (`decode`),
+//! has all of them made durable together with those of other requests (`commit`), and only then answers (`reply`).
+//! What fails on the way becomes a `problem`: the only place that knows status codes.
 //!
 //! This crate does not know any concrete ledger: it gets an open one and owns its write half on one thread. It keeps no
 //! state of its own that would have to survive. It does not do TLS, HTTP/2 or authentication; both listeners are on
