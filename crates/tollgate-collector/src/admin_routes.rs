@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -57,10 +56,10 @@ async fn index() -> Response {
     ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("index.html"))).into_response()
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+async fn ready(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
     match admin.health.not_ready() {
-        None => (StatusCode::OK, "ready\n".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+        None => Ok("ready\n"),
+        Some(reason) => Err(Problem::NotReady { reason }),
     }
 }
 

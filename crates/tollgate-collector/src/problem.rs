@@ -36,6 +36,8 @@ pub(crate) enum Problem {
     DiskFull,
     /// The ledger is closed for writing.
     LedgerClosed,
+    /// A probe asked, and batches should not be sent here just now.
+    NotReady { reason: &'static str },
     /// A parameter of a query is not understood.
     BadParameter { reason: String },
     /// There is nothing at this path.
@@ -103,6 +105,9 @@ impl Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The collector is busy")
             }
             Self::LedgerBusy => (StatusCode::SERVICE_UNAVAILABLE, "ledger-busy", "The ledger is busy"),
+            Self::NotReady { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The collector takes no batches now")
+            }
             Self::LedgerClosed => (StatusCode::SERVICE_UNAVAILABLE, "ledger-closed", "The ledger is closed"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The ledger's disk is full"),
         }
@@ -142,6 +147,7 @@ impl Problem {
             Self::LedgerClosed => {
                 "Nothing is acknowledged: send it again when the collector has restarted.".to_owned()
             }
+            Self::NotReady { reason } => format!("Not ready: {reason}."),
             Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
             Self::MethodNotAllowed => "The Allow header lists what it takes.".to_owned(),
@@ -173,6 +179,7 @@ impl Problem {
             Self::BadJson { .. }
             | Self::BadCompression { .. }
             | Self::BadParameter { .. }
+            | Self::NotReady { .. }
             | Self::TooManyBatches { .. }
             | Self::NoSuchPath
             | Self::NoSuchItem { .. }

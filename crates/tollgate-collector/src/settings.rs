@@ -26,8 +26,8 @@ pub struct Settings {
     pub compressed_bytes_max: usize,
     /// Batches in one request, at most. A batch that says anything has hundreds of bytes; this is for those that do not.
     pub request_batches_max: usize,
-    /// The bodies of all requests together, at most; beyond that a request is answered 503. Decoded batches take
-    /// two to three times their body, so this bounds memory to about 200 MiB.
+    /// The bodies of all requests together, at most; beyond that a request is answered 503. What controllers send takes
+    /// two to three times its body once it is decoded, so this keeps memory near 200 MiB when all of it is in use.
     pub in_flight_bytes_max: usize,
     /// How long a connection may take to send a request's head, and how long it may idle between requests. Senders
     /// post every five minutes, so nothing is gained by waiting longer.

@@ -147,8 +147,8 @@ async fn a_full_disk_is_told_and_heals_by_itself() {
         let refused = running.post("/metrics", post_of("model", &["1"])).await;
         refused.problem(507, "disk-full");
         assert_eq!(refused.header("retry-after"), Some("5"));
-        let ready = running.get("/readyz").await;
-        assert_eq!((ready.status, ready.text()), (503, "not ready: the ledger's disk is full\n"));
+        let problem = running.get("/readyz").await.problem(503, "not-ready");
+        assert_eq!(problem["detail"], "Not ready: the ledger's disk is full.");
         assert_eq!(running.get("/api/v1/models/model").await.json()["n_batches"], 1, "reads go on");
         assert_eq!(running.get("/healthz").await.status, 200);
     }
@@ -258,7 +258,7 @@ async fn a_shutdown_answers_what_is_in_flight_and_closes_the_ledger() {
 
     soon(async { while TcpStream::connect(wire).await.is_ok() {} }).await;
     let ready = Client::connect(admin).await.request("GET", "/readyz", &[], b"").await;
-    assert_eq!((ready.status, ready.text()), (503, "not ready: the collector is stopping\n"));
+    assert_eq!(ready.problem(503, "not-ready")["detail"], "Not ready: the collector is stopping.");
     assert_eq!(metric(admin, QUEUE).await, 1.0, "operators can watch it drain");
     assert!(!run.is_finished() && !script.is_closed());
 
