@@ -418,6 +418,20 @@ fn what_attests_the_last_group_is_durable_after_a_clean_close() {
 }
 
 #[test]
+fn what_attests_the_only_group_is_durable_after_a_clean_close() {
+    for seed in 0..20 {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        journal.close().expect("close");
+        disk.cut_power(seed);
+        let bytes = disk.contents(&segment(1)).expect("a file");
+        disk.set_contents(&segment(1), &bytes[..128]);
+        assert!(matches!(try_open(&disk), Err(JournalError::Damaged { offset: 128, .. })));
+    }
+}
+
+#[test]
 fn a_group_that_recovery_kept_is_attested() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);

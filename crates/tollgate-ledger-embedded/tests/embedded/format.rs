@@ -1,0 +1,67 @@
+//! The files of released versions: written as they were, and read for ever.
+
+use tollgate_journal::sim::SimDisk;
+use tollgate_ledger::{Outcome, Page};
+use tollgate_ledger_embedded::verify_disk;
+
+use crate::common::{batch, entries, exported, open, received, uuid};
+
+/// A ledger in the files of version 1.
+const VERSION_1: [(&str, &[u8]); 3] = [
+    ("0000000000000001.segment", include_bytes!("../fixtures/version-1/0000000000000001.segment")),
+    ("0000000000000002.segment", include_bytes!("../fixtures/version-1/0000000000000002.segment")),
+    ("attested", include_bytes!("../fixtures/version-1/attested")),
+];
+
+/// What is recorded in it, group by group.
+fn groups() -> Vec<String> {
+    let group = |number| {
+        let (one, two) = (batch("m", &uuid(number), "1.5"), batch("n/ö", &format!("batch {number}"), "2"));
+        format!("[{one},{two}]")
+    };
+    let conflict = format!(r#"[{},{{"uuid":"\u0000","env-uuid":7}},7]"#, batch("m", &uuid(0), "1"));
+    (0..5).map(group).chain([conflict]).collect()
+}
+
+fn write_ledger(disk: &SimDisk) {
+    let (mut ledger, _) = open(disk);
+    for posted in groups() {
+        ledger.writer.record(entries(&posted), received()).expect("record");
+    }
+    ledger.writer.close().expect("close");
+}
+
+#[test]
+fn the_bytes_of_version_1_are_written() {
+    let disk = SimDisk::new();
+    write_ledger(&disk);
+    // The last segment holds reasons, whose wording is free.
+    let (name, bytes) = VERSION_1[0];
+    assert!(disk.contents(name).as_deref() == Some(bytes), "{name} has other bytes");
+}
+
+#[test]
+fn a_ledger_of_version_1_is_read_and_continued() {
+    let disk = SimDisk::new();
+    for (name, bytes) in VERSION_1 {
+        disk.set_contents(name, bytes);
+    }
+    let (mut ledger, report) = open(&disk);
+    assert_eq!((report.counts.n_batches, report.counts.n_quarantined, report.dropped), (10, 3, None));
+    assert_eq!(ledger.reader.model("m").expect("readable").expect("there").meters[0].sum, "7.5");
+    let quarantine = ledger.reader.quarantine(&Page { cursor: None, limit: 9 }).expect("quarantine");
+    let shown: Vec<_> = quarantine.iter().map(|item| (item.code.as_str(), item.body.as_str())).collect();
+    let conflict = batch("m", &uuid(0), "1");
+    let undecodable = r#"{"uuid":"\u0000","env-uuid":7}"#;
+    assert_eq!(shown, [("conflict", conflict.as_str()), ("undecodable", undecodable), ("undecodable", "7")]);
+    assert!(quarantine.iter().all(|item| item.received == "2026-01-02T03:04:05Z"));
+
+    for posted in groups() {
+        let outcomes = ledger.writer.record(entries(&posted), received()).expect("record");
+        assert!(!outcomes.contains(&Outcome::Recorded), "{outcomes:?}");
+    }
+    let new = format!("[{}]", batch("m", &uuid(99), "1"));
+    assert_eq!(ledger.writer.record(entries(&new), received()).expect("record"), [Outcome::Recorded]);
+    assert_eq!(exported(&disk).len(), 11);
+    verify_disk(&disk.shared(), |_| {}).expect("intact");
+}
