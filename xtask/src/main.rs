@@ -1,6 +1,6 @@
 //! Tollgate's chores, so that nobody has to remember them: `cargo xtask --help`.
 //!
-//! In reading order: [`test`], [`check`] and [`fuzz`] are the commands. They are lists of [`steps`], on the programs
+//! In reading order: [`mod@test`], [`check`] and [`fuzz`] are the commands. They are lists of [`steps`], on the programs
 //! that [`needs`], [`tools`] and [`go`] find or install in this [`workspace`]; [`manifests`], [`layers`] and [`seeds`]
 //! are the work that no other program does for us.
 //!
