@@ -193,16 +193,16 @@ impl Groups {
     /// Whether the journal is known to go on behind the present offset.
     fn goes_on(&mut self, stop: Stop) -> Result<GoesOn, JournalError> {
         let number = self.segment.header.number;
+        // Before the survey: a segment is there before a group in it is attested.
+        self.attested = attest::read(&*self.disk)?;
         if self.last_segment <= number {
             self.last_segment = survey(&*self.disk)?.last;
         }
         if number < self.last_segment {
             return Ok(GoesOn::NextSegment);
         }
-        self.attested = attest::read(&*self.disk)?;
         if let Some(attested) = self.attested {
             if number < attested.segment {
-                // The survey found none behind this one.
                 let path = self.disk.folder().join(segment_name(attested.segment));
                 return Err(JournalError::Damaged { path, offset: 0, fault: Fault::SegmentMissing });
             }

@@ -40,8 +40,11 @@ impl Disk for Meddled {
         self.disk.folder()
     }
     fn list(&self) -> io::Result<Vec<String>> {
-        (self.meddler.lock().expect("no panic"))();
-        self.disk.list()
+        let mut meddle = self.meddler.lock().expect("no panic");
+        meddle();
+        let names = self.disk.list();
+        meddle();
+        names
     }
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         self.disk.create(name)
@@ -78,20 +81,29 @@ fn groups_appended_while_a_reader_decides_are_read() {
     let (mut journal, _) = open(&disk);
     append(&mut journal, &["record 0"]);
     let mut n_appended = 1;
-    // Two at a time, so that there always is a later group, and sometimes a new segment.
+    let mut n_calls = 0;
+    // Sometimes before the listing and sometimes behind it, two at a time, so that there always is a later group, and
+    // sometimes a new segment.
     let meddler = move || {
-        for _ in 0..2 {
-            if n_appended < 200 {
-                append(&mut journal, &[format!("record {n_appended}")]);
-                n_appended += 1;
-            }
+        n_calls += 1;
+        if n_calls % 3 == 0 && n_appended < 200 {
+            append(&mut journal, &[format!("record {n_appended}")]);
+            append(&mut journal, &[format!("record {}", n_appended + 1)]);
+            n_appended += 2;
         }
     };
     let disk = Meddled::new(disk);
     disk.meddle(meddler);
-    let groups = Reader::open(disk).expect("a journal").groups().expect("groups");
-    let groups: Vec<_> = groups.collect::<Result<_, _>>().expect("intact");
-    assert_eq!(groups.len(), 200);
+    let reader = Reader::open(disk).expect("a journal");
+    let mut groups = reader.groups().expect("groups");
+    let mut n_groups = 0;
+    while n_groups < 201 {
+        for group in groups.by_ref() {
+            n_groups += 1;
+            assert_eq!(group.expect("intact").position().sequence, n_groups);
+        }
+        groups = reader.groups_after(&groups.checkpoint()).expect("groups");
+    }
 }
 
 #[test]
