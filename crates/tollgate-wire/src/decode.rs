@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::document::{self, Place};
 use crate::fault::{DecodeError, Fault};
 use crate::parser::{Next, Parser};
-use crate::{Nanoseconds, Timestamp, base64, document, time};
+use crate::{Nanoseconds, Timestamp, base64, time};
 
 /// A type that decodes as its Go counterpart does; see [`from_slice`].
 pub trait Decode: Sized {
@@ -22,12 +23,32 @@ pub trait Decode: Sized {
 
 /// Decoding over a value that is there.
 pub(crate) trait DecodeOver<'a>: Default {
-    /// What a Go slice keeps behind its end when a repeated key makes it shorter, to come back when a third makes it
-    /// longer again. Lives as long as the struct around the field is being decoded.
-    type Leftover: Default;
+    /// What has to be remembered of a field while the struct around it is being decoded, as its key may come again.
+    type Memory: Default;
 
     /// Decodes the next value over `self`.
-    fn decode(&mut self, leftover: &mut Self::Leftover, parser: &mut Parser<'a>) -> Result<(), Fault>;
+    fn decode(&mut self, memory: &mut Self::Memory, parser: &mut Parser<'a>) -> Result<(), Fault>;
+
+    /// Called once after the last time that the key came.
+    fn settle(&mut self, _memory: Self::Memory) {}
+
+    /// Decodes the next value over `self`, when nothing comes again.
+    fn decode_once(&mut self, parser: &mut Parser<'a>) -> Result<(), Fault> {
+        let mut memory = Self::Memory::default();
+        self.decode(&mut memory, parser)?;
+        self.settle(memory);
+        Ok(())
+    }
+}
+
+/// How many of a vector's elements are the slice's, once an array was decoded over it. What a repeated key cuts off a slice stays
+/// behind its end, in Go too, and comes back when a third is longer; only [`DecodeOver::settle`] drops it.
+pub(crate) type SliceLength = Option<usize>;
+
+pub(crate) fn settle_slice<T>(slice: &mut Vec<T>, length: SliceLength) {
+    if let Some(length) = length {
+        slice.truncate(length);
+    }
 }
 
 /// Decodes a whole document into a value of its own, as Go's `json.Unmarshal` into a new variable does: it accepts the
@@ -50,15 +71,15 @@ pub fn from_slice<T: Decode>(document: &[u8]) -> Result<T, DecodeError> {
 
 impl<T: for<'a> DecodeOver<'a>> Decode for T {
     fn from_document(document: &[u8]) -> Result<Self, DecodeError> {
-        let (text, repairs) = document::repair(document);
-        from_text(&text).map_err(|fault| DecodeError(repairs.locate(fault)))
+        let text = document::repair(document);
+        from_text(&text).map_err(|fault| DecodeError(Place::start(document).locate(fault)))
     }
 }
 
 fn from_text<T: for<'a> DecodeOver<'a>>(text: &str) -> Result<T, Fault> {
     let mut parser = Parser::new(text);
     let mut value = T::default();
-    value.decode(&mut <T as DecodeOver<'_>>::Leftover::default(), &mut parser)?;
+    value.decode_once(&mut parser)?;
     parser.end()?;
     Ok(value)
 }
@@ -102,7 +123,7 @@ pub(crate) fn names_field(key: &str, name: &str) -> bool {
 }
 
 impl<'a> DecodeOver<'a> for String {
-    type Leftover = ();
+    type Memory = ();
 
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
         let mut text = Cow::default();
@@ -114,7 +135,7 @@ impl<'a> DecodeOver<'a> for String {
 }
 
 impl<'a> DecodeOver<'a> for Cow<'a, str> {
-    type Leftover = ();
+    type Memory = ();
 
     #[inline]
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
@@ -136,7 +157,7 @@ fn string_or_null<'a>(text: &mut Cow<'a, str>, parser: &mut Parser<'a>) -> Resul
 }
 
 impl<'a> DecodeOver<'a> for Timestamp {
-    type Leftover = ();
+    type Memory = ();
 
     #[inline]
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
@@ -154,7 +175,7 @@ impl<'a> DecodeOver<'a> for Timestamp {
 }
 
 impl<'a> DecodeOver<'a> for Nanoseconds {
-    type Leftover = ();
+    type Memory = ();
 
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
         let start = match parser.value_start()? {
@@ -172,25 +193,31 @@ impl<'a> DecodeOver<'a> for Nanoseconds {
 
 /// Go: `[]byte`; `None` is nil.
 impl<'a> DecodeOver<'a> for Option<Vec<u8>> {
-    type Leftover = Vec<u8>;
+    type Memory = SliceLength;
 
-    fn decode(&mut self, leftover: &mut Vec<u8>, parser: &mut Parser<'a>) -> Result<(), Fault> {
+    fn decode(&mut self, length: &mut SliceLength, parser: &mut Parser<'a>) -> Result<(), Fault> {
         match parser.value_start()? {
             b'"' => {
                 let start = parser.position();
                 let text = parser.string()?;
                 let bytes = base64::decode(&text).ok_or_else(|| parser.mismatch(start, base64::EXPECTED))?;
                 *self = Some(bytes);
-                leftover.clear();
+                *length = None;
                 Ok(())
             }
-            b'[' => array(self.get_or_insert_default(), leftover, parser, byte_element),
+            b'[' => array(self.get_or_insert_default(), length, parser, byte_element),
             b'n' => {
                 *self = None;
-                leftover.clear();
+                *length = None;
                 parser.null()
             }
             _ => Err(parser.mismatch(parser.position(), base64::EXPECTED)),
+        }
+    }
+
+    fn settle(&mut self, length: SliceLength) {
+        if let Some(bytes) = self {
+            settle_slice(bytes, length);
         }
     }
 }
@@ -210,75 +237,80 @@ pub(crate) fn byte_element(byte: &mut u8, parser: &mut Parser<'_>) -> Result<(),
     }
 }
 
-/// An array over a slice: element by element over what is there, then what a longer one left behind, then new ones.
+/// An array over a slice: element by element over what is there, then what a longer one left behind, then new ones. This takes
+/// time for what is decoded, not for what is there.
 pub(crate) fn array<'a, T: Default>(
     slots: &mut Vec<T>,
-    leftover: &mut Vec<T>,
+    length: &mut SliceLength,
     parser: &mut Parser<'a>,
     mut element: impl FnMut(&mut T, &mut Parser<'a>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut next = parser.open(b']')?;
     if next == Next::End {
         *slots = Vec::new();
-        leftover.clear();
-        return Ok(());
     }
-    slots.append(leftover);
     let mut n_elements = 0;
     while next == Next::More {
         if n_elements == slots.len() {
+            parser.keep_one_more(n_elements)?;
             slots.push(T::default());
         }
         element(&mut slots[n_elements], parser)?;
         n_elements += 1;
         next = parser.separator(b']')?;
     }
-    if n_elements < slots.len() {
-        *leftover = slots.split_off(n_elements);
-    }
+    *length = Some(n_elements);
     Ok(())
 }
 
 impl<'a, T: DecodeOver<'a>> DecodeOver<'a> for Vec<T> {
-    type Leftover = Vec<T>;
+    type Memory = SliceLength;
 
-    fn decode(&mut self, leftover: &mut Vec<T>, parser: &mut Parser<'a>) -> Result<(), Fault> {
+    fn decode(&mut self, length: &mut SliceLength, parser: &mut Parser<'a>) -> Result<(), Fault> {
         match parser.value_start()? {
-            b'[' => array(self, leftover, parser, |element, parser| {
-                element.decode(&mut T::Leftover::default(), parser)
-            }),
+            b'[' => array(self, length, parser, T::decode_once),
             b'n' => {
                 *self = Vec::new();
-                leftover.clear();
+                *length = None;
                 parser.null()
             }
             _ => Err(parser.mismatch(parser.position(), "an array")),
         }
     }
+
+    fn settle(&mut self, length: SliceLength) {
+        settle_slice(self, length);
+    }
 }
 
 impl<'a, T: DecodeOver<'a>> DecodeOver<'a> for Option<Vec<T>> {
-    type Leftover = Vec<T>;
+    type Memory = SliceLength;
 
     #[inline]
-    fn decode(&mut self, leftover: &mut Vec<T>, parser: &mut Parser<'a>) -> Result<(), Fault> {
+    fn decode(&mut self, length: &mut SliceLength, parser: &mut Parser<'a>) -> Result<(), Fault> {
         if parser.value_start()? == b'n' {
             *self = None;
-            leftover.clear();
+            *length = None;
             return parser.null();
         }
-        self.get_or_insert_default().decode(leftover, parser)
+        self.get_or_insert_default().decode(length, parser)
+    }
+
+    fn settle(&mut self, length: SliceLength) {
+        if let Some(slice) = self {
+            settle_slice(slice, length);
+        }
     }
 }
 
 impl<'a, T: DecodeOver<'a>> DecodeOver<'a> for BTreeMap<String, T> {
-    type Leftover = ();
+    type Memory = ();
 
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
         match parser.value_start()? {
             b'{' => object(parser, |parser, key| {
                 let mut value = T::default();
-                value.decode(&mut T::Leftover::default(), parser)?;
+                value.decode_once(parser)?;
                 self.insert(key.into_owned(), value);
                 Ok(())
             }),

@@ -27,7 +27,7 @@ macro_rules! go_struct {
 
     (@json [$a:lifetime] $type:ty { $($name:literal: $field:ident $(($omit:ident))?),+ $(,)? }) => {
         impl<$a> DecodeOver<$a> for $type {
-            type Leftover = ();
+            type Memory = ();
 
             fn decode(&mut self, (): &mut (), parser: &mut Parser<$a>) -> Result<(), Fault> {
                 match parser.value_start()? {
@@ -36,25 +36,30 @@ macro_rules! go_struct {
                     _ => return Err(parser.mismatch(parser.position(), "an object")),
                 }
                 $(let mut $field = Default::default();)+
-                if parser.open(b'}')? == Next::End {
-                    return Ok(());
-                }
-                // Keys that come as Go writes them, in its order and without space: no need to look at them closer.
-                $(if parser.take(concat!("\"", $name, "\":").as_bytes()) {
-                    self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name))?;
-                    if parser.separator(b'}')? == Next::End {
+                let mut decode = || {
+                    if parser.open(b'}')? == Next::End {
                         return Ok(());
                     }
-                })+
-                members(parser, |parser, key| {
-                    $(if key == $name {
-                        return self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name));
+                    // Keys that come as Go writes them, in its order and without space: no need to look at them closer.
+                    $(if parser.take(concat!("\"", $name, "\":").as_bytes()) {
+                        self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name))?;
+                        if parser.separator(b'}')? == Next::End {
+                            return Ok(());
+                        }
                     })+
-                    $(if names_field(&key, $name) {
-                        return self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name));
-                    })+
-                    parser.skip_value()
-                })
+                    members(parser, |parser, key| {
+                        $(if key == $name {
+                            return self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name));
+                        })+
+                        $(if names_field(&key, $name) {
+                            return self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name));
+                        })+
+                        parser.skip_value()
+                    })
+                };
+                decode()?;
+                $(self.$field.settle($field);)+
+                Ok(())
             }
         }
 
@@ -100,7 +105,7 @@ fn quoted<T: Encode>(_field: &T) -> bool {
 macro_rules! go_map {
     ($type:ident) => {
         impl<'a> DecodeOver<'a> for Option<$type> {
-            type Leftover = ();
+            type Memory = ();
 
             fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
                 if parser.value_start()? == b'n' {

@@ -16,6 +16,7 @@ pub(crate) struct Parser<'a> {
     text: &'a str,
     position: usize,
     depth: usize,
+    kept_max: usize,
 }
 
 /// What follows an element of an array or a member of an object.
@@ -27,7 +28,21 @@ pub(crate) enum Next {
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, position: 0, depth: 0 }
+        Self { text, position: 0, depth: 0, kept_max: usize::MAX }
+    }
+
+    /// The same, for a decoder that keeps at most so many elements of one array or members of one map.
+    pub(crate) fn keeping_at_most(self, kept_max: usize) -> Self {
+        Self { kept_max, ..self }
+    }
+
+    /// Called with how many elements or members are kept, before one more is.
+    #[inline]
+    pub(crate) fn keep_one_more(&self, n_kept: usize) -> Result<(), Fault> {
+        if n_kept < self.kept_max {
+            return Ok(());
+        }
+        Err(self.mismatch(self.position, "no more elements: there are more than are kept in memory"))
     }
 
     pub(crate) fn position(&self) -> usize {

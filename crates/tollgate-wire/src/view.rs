@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::decode::{DecodeOver, array, byte_element, names_field, object};
+use crate::decode::{DecodeOver, SliceLength, array, byte_element, names_field, object, settle_slice};
+use crate::document::{self, Place};
 use crate::encode::{Encode, EncodeError, members};
 use crate::fault::{DecodeError, Fault, Kind};
 use crate::parser::{Next, Parser};
-use crate::{Timestamp, base64, document};
+use crate::{Timestamp, base64};
 
 /// A [`crate::MetricBatch`] that borrows from the posted document: the same fields, the same JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,26 +82,27 @@ impl Labels<'_> {
 }
 
 impl<'a> DecodeOver<'a> for Labels<'a> {
-    type Leftover = ();
+    type Memory = ();
 
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
         match parser.value_start()? {
-            b'{' => {
-                object(parser, |parser, name| {
-                    let mut value = Cow::<str>::default();
-                    value.decode(&mut (), parser)?;
-                    self.0.push((name, value));
-                    Ok(())
-                })?;
-                self.sort();
+            b'{' => object(parser, |parser, name| {
+                let mut value = Cow::<str>::default();
+                value.decode_once(parser)?;
+                parser.keep_one_more(self.0.len())?;
+                self.0.push((name, value));
                 Ok(())
-            }
+            }),
             b'n' => {
                 self.0.clear();
                 parser.null()
             }
             _ => Err(parser.mismatch(parser.position(), "an object of strings")),
         }
+    }
+
+    fn settle(&mut self, (): ()) {
+        self.sort();
     }
 }
 
@@ -139,14 +141,14 @@ impl Base64Ref<'_> {
 }
 
 impl<'a> DecodeOver<'a> for Base64Ref<'a> {
-    type Leftover = Vec<u8>;
+    type Memory = SliceLength;
 
     #[inline]
-    fn decode(&mut self, leftover: &mut Vec<u8>, parser: &mut Parser<'a>) -> Result<(), Fault> {
+    fn decode(&mut self, length: &mut SliceLength, parser: &mut Parser<'a>) -> Result<(), Fault> {
         match parser.value_start()? {
             b'"' => {
                 let start = parser.position();
-                leftover.clear();
+                *length = None;
                 *self = match parser.string()? {
                     Cow::Borrowed(text) if base64::is_canonical(text) => Self::Encoded(text),
                     text => Self::Decoded(
@@ -156,17 +158,26 @@ impl<'a> DecodeOver<'a> for Base64Ref<'a> {
                 Ok(())
             }
             b'[' => {
-                let mut bytes = self.to_bytes().unwrap_or_default().into_owned();
-                array(&mut bytes, leftover, parser, byte_element)?;
+                let mut bytes = match std::mem::take(self) {
+                    Self::Decoded(bytes) => bytes,
+                    other => other.to_bytes().unwrap_or_default().into_owned(),
+                };
+                array(&mut bytes, length, parser, byte_element)?;
                 *self = Self::Decoded(bytes);
                 Ok(())
             }
             b'n' => {
                 *self = Self::Null;
-                leftover.clear();
+                *length = None;
                 parser.null()
             }
             _ => Err(parser.mismatch(parser.position(), base64::EXPECTED)),
+        }
+    }
+
+    fn settle(&mut self, length: SliceLength) {
+        if let Self::Decoded(bytes) = self {
+            settle_slice(bytes, length);
         }
     }
 }
@@ -203,8 +214,9 @@ impl Encode for Base64Ref<'_> {
 /// ```
 #[derive(Debug)]
 pub struct Document<'a> {
+    body: &'a [u8],
     text: Cow<'a, str>,
-    repairs: document::Repairs,
+    kept_max: usize,
 }
 
 /// One element of a posted document.
@@ -258,8 +270,16 @@ impl<'a> Document<'a> {
     /// Takes the bytes of a posted body. Bytes that are not UTF-8 are replaced as Go replaces them.
     #[must_use]
     pub fn new(body: &'a [u8]) -> Self {
-        let (text, repairs) = document::repair(body);
-        Self { text, repairs }
+        Self { body, text: document::repair(body), kept_max: usize::MAX }
+    }
+
+    /// The same document, of which at most `kept_max` metrics of one batch, labels of one metric or bytes of one array are kept.
+    /// An element with more is an error like any other.
+    ///
+    /// Go has no such limit. It is for a collector: `{},` is three bytes of JSON, and a metric of some hundred in memory.
+    #[must_use]
+    pub fn keeping_at_most(self, kept_max: usize) -> Self {
+        Self { kept_max, ..self }
     }
 
     /// All elements, in order; of `null` there are none.
@@ -274,15 +294,16 @@ impl<'a> Document<'a> {
     /// The elements one by one. After an error there are no more; whoever takes elements before the last one has come must be
     /// ready to drop them when the document turns out not to be JSON.
     pub fn elements(&self) -> impl Iterator<Item = Result<Element<'_>, DecodeError>> {
-        let mut elements =
-            Elements { parser: Parser::new(&self.text), repairs: &self.repairs, state: State::Start };
+        let parser = Parser::new(&self.text).keeping_at_most(self.kept_max);
+        let mut elements = Elements { parser, place: Place::start(self.body), state: State::Start };
         std::iter::from_fn(move || elements.next())
     }
 }
 
 struct Elements<'d> {
     parser: Parser<'d>,
-    repairs: &'d document::Repairs,
+    /// The element that was decoded last.
+    place: Place<'d>,
     state: State,
 }
 
@@ -299,7 +320,7 @@ impl<'d> Elements<'d> {
             Ok(element) => element.map(Ok),
             Err(fault) => {
                 self.state = State::Done;
-                Some(Err(DecodeError(self.repairs.locate(fault))))
+                Some(Err(DecodeError(self.place.locate(fault))))
             }
         }
     }
@@ -327,25 +348,22 @@ impl<'d> Elements<'d> {
         self.parser.value_start()?;
         let start = self.parser.clone();
         let mut batch = BatchRef::default();
-        let decoded = batch.decode(&mut (), &mut self.parser);
+        let decoded = batch.decode_once(&mut self.parser);
+        if decoded.is_err_and(|fault| fault.kind == Kind::Type) {
+            // JSON so far; the rest of the element has to be that too.
+            self.parser = start.clone();
+            self.parser.skip_value()?;
+        }
+        let offset = self.place.advance(start.position());
         let batch = match decoded {
             Ok(()) => Ok(batch),
-            Err(Fault { kind: Kind::Syntax, .. }) => {
-                return decoded.map(|()| unreachable!("an error is no Ok"));
-            }
+            Err(fault) if fault.kind == Kind::Syntax => return Err(fault),
             Err(fault) => {
-                self.parser = start.clone();
-                self.parser.skip_value()?;
-                let offset = self.repairs.offset(fault.offset);
-                Err(ElementError {
-                    index,
-                    offset,
-                    message: fault.to_string(),
-                    identity: identity(start.clone()),
-                })
+                let fault = self.place.locate(fault);
+                let identity = identity(start.clone());
+                Err(ElementError { index, offset: fault.offset, message: fault.to_string(), identity })
             }
         };
-        let offset = self.repairs.offset(start.position());
         Ok(Element { index, offset, raw: self.parser.since(start.position()), batch })
     }
 

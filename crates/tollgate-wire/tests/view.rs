@@ -153,6 +153,52 @@ fn labels_stay_quick_however_they_come() {
     );
 }
 
+#[test]
+fn only_so_much_of_an_element_is_kept_as_is_allowed() {
+    let document = br#"[{"uuid":"a","metrics":[{},{"labels":{"a":"","b":""}}]},{"uuid":"b","metrics":[{},{},{}]},
+        {"uuid":"c","metrics":[{"labels":{"a":"","b":"","c":""}}]},{"uuid":"d","credentials":[1,2,3]},{"uuid":"e"}]"#;
+    let document = Document::new(document).keeping_at_most(2);
+    let elements = document.batches().unwrap();
+    let shown: Vec<bool> = elements.iter().map(|element| element.batch.is_ok()).collect();
+    assert_eq!(shown, [true, false, false, false, true]);
+    let error = elements[1].batch.as_ref().unwrap_err();
+    let message =
+        "expected no more elements: there are more than are kept in memory in \"metrics\", found '{'"
+            .to_owned();
+    assert_eq!((&error.message, error.identity.uuid.as_str()), (&message, "b"));
+}
+
+/// Decodes documents that grow by `piece`, and wants the time to grow as they do. What is quadratic would take minutes, not a
+/// factor that a busy machine explains.
+#[track_caller]
+fn check_linear(before: &str, piece: &str, after: &str) {
+    let body = format!("{before}{}{after}", piece.repeat(300_000));
+    assert_eq!(elements(&body).len(), 1);
+    let owned = from_slice::<Option<Vec<MetricBatch>>>(body.as_bytes()).expect("batches");
+    assert_eq!(owned.map(|batches| batches.len()), Some(1));
+}
+
+#[test]
+fn keys_that_come_again_and_again_cost_no_more_than_their_bytes() {
+    let metrics = format!(r#"[{{"metrics":[{}{{}}]"#, "{},".repeat(100_000));
+    check_linear(&metrics, r#","metrics":[{}]"#, "}]");
+    let credentials = format!(r#"[{{"credentials":[{}0]"#, "0,".repeat(100_000));
+    check_linear(&credentials, r#","credentials":[1]"#, "}]");
+    let labels = format!(r#"[{{"metrics":[{{"labels":{{"b":"",{}"a":""}}"#, r#""c":"","#.repeat(100_000));
+    check_linear(&labels, r#","labels":{}"#, "}]}]");
+}
+
+#[test]
+fn offsets_are_those_of_the_body_however_broken_its_utf_8() {
+    let body = b"[{\"uuid\":\"\xff\xff\"},{\"uuid\":\"\xe2\x80\",\"metrics\":7},{\"uuid\":\"\xff\"}]";
+    let document = Document::new(body);
+    let elements = document.batches().unwrap();
+    let offsets: Vec<usize> = elements.iter().map(|element| element.offset).collect();
+    let braces: Vec<usize> = (0..body.len()).filter(|&offset| body[offset] == b'{').collect();
+    assert_eq!(offsets, braces);
+    assert_eq!(body[elements[1].batch.as_ref().unwrap_err().offset], b'7');
+}
+
 /// The borrowed and the owned way must agree on everything.
 #[track_caller]
 fn check_ways_agree(document: &[u8]) {
