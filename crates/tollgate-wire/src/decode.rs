@@ -72,7 +72,7 @@ pub fn from_slice<T: Decode>(document: &[u8]) -> Result<T, DecodeError> {
 impl<T: for<'a> DecodeOver<'a>> Decode for T {
     fn from_document(document: &[u8]) -> Result<Self, DecodeError> {
         let text = document::repair(document);
-        from_text(&text).map_err(|fault| DecodeError(Place::start(document).locate(fault)))
+        from_text(&text).map_err(|fault| DecodeError(Place::start(document, &text).locate(fault)))
     }
 }
 

@@ -22,23 +22,30 @@ pub(crate) fn repair(document: &[u8]) -> Cow<'_, str> {
 /// A repaired byte is so many bytes longer in the text than in the document.
 const GROWTH: usize = char::REPLACEMENT_CHARACTER.len_utf8() - 1;
 
-/// A place in a document and the same place in its text. It only ever goes on, so that finding many places takes no longer than
-/// reading the document once.
+/// A place in a document and the same place in its text. It only ever goes on, and looks at nothing but what it passes: finding many
+/// places takes no longer than reading the document once.
 #[derive(Debug, Clone)]
 pub(crate) struct Place<'d> {
     document: &'d [u8],
+    is_repaired: bool,
     in_document: usize,
     in_text: usize,
 }
 
 impl<'d> Place<'d> {
-    pub(crate) fn start(document: &'d [u8]) -> Self {
-        Self { document, in_document: 0, in_text: 0 }
+    /// The start of a document and of the text that [`repair`] made of it.
+    pub(crate) fn start(document: &'d [u8], text: &str) -> Self {
+        Self { document, is_repaired: document.len() != text.len(), in_document: 0, in_text: 0 }
     }
 
     /// Goes on to an offset in the text, not before this place, and gives the offset in the document.
     pub(crate) fn advance(&mut self, in_text: usize) -> usize {
-        for chunk in self.document[self.in_document..].utf8_chunks() {
+        if !self.is_repaired {
+            return in_text;
+        }
+        // The document is never longer than its text.
+        let passed = self.in_document..self.document.len().min(self.in_document + in_text - self.in_text);
+        for chunk in self.document[passed].utf8_chunks() {
             let valid = chunk.valid().len().min(in_text - self.in_text);
             self.in_document += valid;
             self.in_text += valid;
@@ -48,9 +55,6 @@ impl<'d> Place<'d> {
                 }
                 self.in_document += 1;
                 self.in_text += 1 + GROWTH;
-            }
-            if in_text <= self.in_text {
-                break;
             }
         }
         self.in_document
@@ -74,9 +78,9 @@ mod tests {
         let offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect();
         let expected = [0, 1, 2, 3, 4, 5, 6];
         let from_start: Vec<usize> =
-            offsets.iter().map(|&offset| Place::start(document).advance(offset)).collect();
+            offsets.iter().map(|&offset| Place::start(document, &text).advance(offset)).collect();
         assert_eq!(from_start, expected);
-        let mut place = Place::start(document);
+        let mut place = Place::start(document, &text);
         let step_by_step: Vec<usize> = offsets.iter().map(|&offset| place.advance(offset)).collect();
         assert_eq!(step_by_step, expected);
     }

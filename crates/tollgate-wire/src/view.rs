@@ -295,7 +295,8 @@ impl<'a> Document<'a> {
     /// ready to drop them when the document turns out not to be JSON.
     pub fn elements(&self) -> impl Iterator<Item = Result<Element<'_>, DecodeError>> {
         let parser = Parser::new(&self.text).keeping_at_most(self.kept_max);
-        let mut elements = Elements { parser, place: Place::start(self.body), state: State::Start };
+        let mut elements =
+            Elements { parser, place: Place::start(self.body, &self.text), state: State::Start };
         std::iter::from_fn(move || elements.next())
     }
 }

@@ -168,24 +168,39 @@ fn only_so_much_of_an_element_is_kept_as_is_allowed() {
     assert_eq!((&error.message, error.identity.uuid.as_str()), (&message, "b"));
 }
 
-/// Decodes documents that grow by `piece`, and wants the time to grow as they do. What is quadratic would take minutes, not a
-/// factor that a busy machine explains.
+/// What takes time by the square of these would take hours.
+const MANY: usize = 300_000;
+
 #[track_caller]
-fn check_linear(before: &str, piece: &str, after: &str) {
-    let body = format!("{before}{}{after}", piece.repeat(300_000));
-    assert_eq!(elements(&body).len(), 1);
-    let owned = from_slice::<Option<Vec<MetricBatch>>>(body.as_bytes()).expect("batches");
-    assert_eq!(owned.map(|batches| batches.len()), Some(1));
+fn check_many(body: &[u8], n_elements: usize) {
+    let document = Document::new(body);
+    assert_eq!(document.elements().filter(|element| element.is_ok()).count(), n_elements);
+    let owned = from_slice::<Option<Vec<MetricBatch>>>(body).expect("batches");
+    assert_eq!(owned.map(|batches| batches.len()), Some(n_elements));
 }
 
 #[test]
 fn keys_that_come_again_and_again_cost_no_more_than_their_bytes() {
-    let metrics = format!(r#"[{{"metrics":[{}{{}}]"#, "{},".repeat(100_000));
-    check_linear(&metrics, r#","metrics":[{}]"#, "}]");
-    let credentials = format!(r#"[{{"credentials":[{}0]"#, "0,".repeat(100_000));
-    check_linear(&credentials, r#","credentials":[1]"#, "}]");
-    let labels = format!(r#"[{{"metrics":[{{"labels":{{"b":"",{}"a":""}}"#, r#""c":"","#.repeat(100_000));
-    check_linear(&labels, r#","labels":{}"#, "}]}]");
+    for (field, first, again) in [
+        (r#""metrics":"#, format!("[{}{{}}]", "{},".repeat(MANY)), "[{}]"),
+        (r#""credentials":"#, format!("[{}0]", "0,".repeat(MANY)), "[1]"),
+        (r#""labels":"#, format!(r#"{{"b":"",{}"a":""}}"#, r#""c":"","#.repeat(MANY)), "{}"),
+    ] {
+        let members = format!("{field}{first}{}", format!(",{field}{again}").repeat(MANY));
+        let batch = if field.contains("labels") {
+            format!(r#"{{"metrics":[{{{members}}}]}}"#)
+        } else {
+            format!("{{{members}}}")
+        };
+        check_many(format!("[{batch}]").as_bytes(), 1);
+    }
+}
+
+#[test]
+fn many_elements_cost_no_more_than_their_bytes() {
+    check_many(format!("[{}null]", r#"{"uuid":"a"},"#.repeat(MANY)).as_bytes(), MANY + 1);
+    let broken = [b"[".as_slice(), &b"{\"uuid\":\"\xff\"},".repeat(MANY), b"null]"].concat();
+    check_many(&broken, MANY + 1);
 }
 
 #[test]
