@@ -90,24 +90,25 @@ fn concatenate(group: &[Entry]) -> Vec<u8> {
 
 /// Batches as a charm's unit sends them, with new ids that are as good as random, of 50 models with 10 units each.
 fn make_group(group: u64) -> Vec<Entry> {
-    let batches = (0..N_BATCHES).map(|batch| {
-        let number = group * N_BATCHES + batch;
-        let id = scatter(number);
-        let unit = id % 500;
-        let (model, minute, second) = (unit % 50, number / 60 % 60, number % 60);
-        let credentials: String = (0..22).map(|part| format!("{:016x}", scatter(unit * 100 + part))).collect();
-        format!(
-            r#"{{"uuid":"{:08x}-{:04x}-4000-8000-{:012x}","env-uuid":"deadbeef-0bad-400d-8000-{model:012x}","model-name":"model-{model}","unit-name":"metered/{unit}","charm-url":"cs:~someone/jammy/metered-{}","created":"2026-11-22T10:{minute:02}:{second:02}Z","metrics":[{{"key":"pings","value":"{}.5","time":"2026-11-22T10:{minute:02}:00Z"}},{{"key":"juju-units","value":"1","time":"2026-11-22T10:{minute:02}:00Z"}}],"credentials":"{credentials}","reseller-credentials":null,"sla-credentials":null}}"#,
-            id >> 32,
-            id >> 16 & 0xFFFF,
-            number,
-            unit % 7,
-            id % 100_000,
-        )
-    });
-    let posted = format!("[{}]", batches.collect::<Vec<_>>().join(","));
+    (group * N_BATCHES..(group + 1) * N_BATCHES).map(make_batch).collect()
+}
+
+fn make_batch(number: u64) -> Entry {
+    let id = scatter(number);
+    let unit = id % 500;
+    let (model, minute, second) = (unit % 50, number / 60 % 60, number % 60);
+    let credentials: String = (0..22).map(|part| format!("{:016x}", scatter(unit * 100 + part))).collect();
+    let posted = format!(
+        r#"[{{"uuid":"{:08x}-{:04x}-4000-8000-{:012x}","env-uuid":"deadbeef-0bad-400d-8000-{model:012x}","model-name":"model-{model}","unit-name":"metered/{unit}","charm-url":"cs:~someone/jammy/metered-{}","created":"2026-11-22T10:{minute:02}:{second:02}Z","metrics":[{{"key":"pings","value":"{}.5","time":"2026-11-22T10:{minute:02}:00Z"}},{{"key":"juju-units","value":"1","time":"2026-11-22T10:{minute:02}:00Z"}}],"credentials":"{credentials}","reseller-credentials":null,"sla-credentials":null}}]"#,
+        id >> 32,
+        id >> 16 & 0xFFFF,
+        number,
+        unit % 7,
+        id % 100_000,
+    );
     let document = Document::new(posted.as_bytes());
-    document.elements().map(|element| judge(&element.expect("JSON")).into()).collect()
+    let element = document.elements().next().expect("one element").expect("JSON");
+    judge(&element).into()
 }
 
 /// A number that looks random, another one for each.

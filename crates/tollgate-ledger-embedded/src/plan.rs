@@ -8,7 +8,7 @@ use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
 use crate::index::Index;
 
 /// A group's outcomes, true once its additions are durable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) additions: Vec<Addition>,
@@ -23,55 +23,82 @@ pub(crate) enum Addition {
 
 /// Decides on the elements in order, each as if the ones before it were in the index.
 pub(crate) fn plan(index: &Index, group: Vec<Entry>) -> Plan {
-    let mut planner = Planner {
-        index,
-        batches: HashMap::with_capacity(group.len()),
-        quarantined: HashMap::new(),
-        plan: Plan { outcomes: Vec::with_capacity(group.len()), additions: Vec::with_capacity(group.len()) },
-    };
-    for entry in group {
-        let outcome = match entry {
-            Entry::Batch(batch) => planner.plan_batch(batch),
-            Entry::Quarantine(element) => Outcome::Quarantined { quarantine_id: planner.set_aside(element) },
-        };
-        planner.plan.outcomes.push(outcome);
+    let mut planner =
+        Planner { index, batches: HashMap::with_capacity(group.len()), quarantined: HashMap::new() };
+    let decisions: Vec<Decision> = group.iter().map(|entry| planner.decide(entry)).collect();
+    let outcomes = decisions.iter().map(|decision| decision.outcome).collect();
+    let additions = group.into_iter().zip(decisions).filter_map(|(entry, decision)| decision.addition(entry));
+    Plan { outcomes, additions: additions.collect() }
+}
+
+/// What becomes of one element.
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    outcome: Outcome,
+    /// Whether there is nothing equal yet.
+    is_new: bool,
+}
+
+impl Decision {
+    fn addition(self, entry: Entry) -> Option<Addition> {
+        if !self.is_new {
+            return None;
+        }
+        Some(match (entry, self.outcome) {
+            (Entry::Batch(batch), Outcome::Recorded) => Addition::Batch(batch),
+            (Entry::Batch(batch), Outcome::Conflict { quarantine_id: id, recorded }) => {
+                Addition::Quarantined { id, element: Quarantined::conflict(batch, recorded) }
+            }
+            (Entry::Quarantine(element), Outcome::Quarantined { quarantine_id: id }) => {
+                Addition::Quarantined { id, element }
+            }
+            (Entry::Batch(_) | Entry::Quarantine(_), outcome) => {
+                unreachable!("nothing that is new becomes {outcome:?}")
+            }
+        })
     }
-    planner.plan
 }
 
 struct Planner<'a> {
     index: &'a Index,
     /// New in this group.
-    batches: HashMap<BatchId, Digest>,
-    quarantined: HashMap<(BatchId, Digest), u64>,
-    plan: Plan,
+    batches: HashMap<&'a BatchId, Digest>,
+    quarantined: HashMap<(&'a BatchId, Digest), u64>,
 }
 
-impl Planner<'_> {
-    fn plan_batch(&mut self, batch: Admitted) -> Outcome {
+impl<'a> Planner<'a> {
+    fn decide(&mut self, entry: &'a Entry) -> Decision {
+        let batch = match entry {
+            Entry::Batch(batch) => batch,
+            Entry::Quarantine(element) => {
+                let (quarantine_id, is_new) = self.set_aside(&element.id, element.digest);
+                return Decision { outcome: Outcome::Quarantined { quarantine_id }, is_new };
+            }
+        };
         let known = self.index.ids.find(batch.id()).map(|recorded| recorded.digest);
         match known.or_else(|| self.batches.get(batch.id()).copied()) {
             None => {
-                self.batches.insert(batch.id().clone(), batch.digest());
-                self.plan.additions.push(Addition::Batch(batch));
-                Outcome::Recorded
+                self.batches.insert(batch.id(), batch.digest());
+                Decision { outcome: Outcome::Recorded, is_new: true }
             }
-            Some(recorded) if recorded == batch.digest() => Outcome::Duplicate,
+            Some(recorded) if recorded == batch.digest() => {
+                Decision { outcome: Outcome::Duplicate, is_new: false }
+            }
             Some(recorded) => {
-                let quarantine_id = self.set_aside(Quarantined::conflict(batch, recorded));
-                Outcome::Conflict { quarantine_id, recorded }
+                let (quarantine_id, is_new) = self.set_aside(batch.id(), batch.digest());
+                Decision { outcome: Outcome::Conflict { quarantine_id, recorded }, is_new }
             }
         }
     }
 
-    fn set_aside(&mut self, element: Quarantined) -> u64 {
-        let key = (element.id.clone(), element.digest);
-        if let Some(id) = self.index.quarantine.find(&key).or_else(|| self.quarantined.get(&key).copied()) {
-            return id;
+    /// The quarantine's id of an element, and whether it is new.
+    fn set_aside(&mut self, id: &'a BatchId, digest: Digest) -> (u64, bool) {
+        let known = self.index.quarantine.find(&(id.clone(), digest));
+        if let Some(id) = known.or_else(|| self.quarantined.get(&(id, digest)).copied()) {
+            return (id, false);
         }
-        let id = self.index.quarantine.next_id() + self.quarantined.len() as u64;
-        self.quarantined.insert(key, id);
-        self.plan.additions.push(Addition::Quarantined { id, element });
-        id
+        let new_id = self.index.quarantine.next_id() + self.quarantined.len() as u64;
+        self.quarantined.insert((id, digest), new_id);
+        (new_id, true)
     }
 }

@@ -56,20 +56,17 @@ pub(crate) enum RecordError {
     Text,
 }
 
-/// The record of a batch that counts.
-pub(crate) fn encode_batch(batch: &Admitted, received: Timestamp) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(13 + batch.body().len());
+/// Appends the record of a batch that counts.
+pub(crate) fn encode_batch(bytes: &mut Vec<u8>, batch: &Admitted, received: Timestamp) {
     bytes.push(BATCH);
-    put_time(&mut bytes, received);
+    put_time(bytes, received);
     bytes.extend_from_slice(batch.body());
-    bytes
 }
 
-/// The record of an element that is set aside under `id`.
-pub(crate) fn encode_quarantined(id: u64, element: &Quarantined, received: Timestamp) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(256 + element.body.len());
+/// Appends the record of an element that is set aside under `id`.
+pub(crate) fn encode_quarantined(bytes: &mut Vec<u8>, id: u64, element: &Quarantined, received: Timestamp) {
     bytes.push(QUARANTINED);
-    put_time(&mut bytes, received);
+    put_time(bytes, received);
     bytes.extend_from_slice(&id.to_le_bytes());
     bytes.extend_from_slice(&element.digest.0);
     let texts: [&str; 5] = [
@@ -86,7 +83,6 @@ pub(crate) fn encode_quarantined(id: u64, element: &Quarantined, received: Times
         bytes.extend_from_slice(text.as_bytes());
     }
     bytes.extend_from_slice(&element.body);
-    bytes
 }
 
 fn put_time(bytes: &mut Vec<u8>, time: Timestamp) {

@@ -1,5 +1,6 @@
 //! The write half.
 
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tollgate_journal::{Journal, RecordPosition};
@@ -10,8 +11,8 @@ use crate::index::Index;
 use crate::plan::{Addition, Plan, plan};
 use crate::record::{encode_batch, encode_quarantined};
 
-/// Bytes of records that go into one group of the journal, at most (one record may be longer): a group is held in
-/// memory while it is written and while one of its records is read.
+/// Bytes of bodies that go into one group of the journal, at most (one body may be longer): a group is held in memory
+/// while it is written and read.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// Owns the journal.
@@ -20,20 +21,36 @@ pub(crate) struct EmbeddedWriter {
     journal: Journal,
     index: Arc<RwLock<Index>>,
     is_closed: bool,
+    /// The records under construction, one after the other; kept for its memory.
+    bytes: Vec<u8>,
 }
 
 impl EmbeddedWriter {
     pub(crate) fn new(journal: Journal, index: Arc<RwLock<Index>>) -> Self {
-        Self { journal, index, is_closed: false }
+        Self { journal, index, is_closed: false, bytes: Vec::new() }
     }
 
     /// Makes `additions` durable, then known.
-    fn commit(&mut self, additions: &[(Addition, Vec<u8>)]) -> Result<(), LedgerError> {
-        let records: Vec<&[u8]> = additions.iter().map(|(_, record)| record.as_slice()).collect();
+    fn commit(&mut self, additions: &[Addition], received: Received) -> Result<(), LedgerError> {
+        self.bytes.clear();
+        let mut start = 0;
+        let ranges: Vec<Range<usize>> = additions
+            .iter()
+            .map(|addition| {
+                match addition {
+                    Addition::Batch(batch) => encode_batch(&mut self.bytes, batch, received),
+                    Addition::Quarantined { id, element } => {
+                        encode_quarantined(&mut self.bytes, *id, element, received);
+                    }
+                }
+                std::mem::replace(&mut start, self.bytes.len())..self.bytes.len()
+            })
+            .collect();
+        let records: Vec<&[u8]> = ranges.into_iter().map(|range| &self.bytes[range]).collect();
         // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
         let appended = self.journal.append(&records).map_err(at_append(records.len()))?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for ((addition, _), position) in additions.iter().zip(appended.records) {
+        for (addition, position) in additions.iter().zip(appended.records) {
             add(&mut index, addition, position);
         }
         Ok(())
@@ -59,8 +76,9 @@ impl Writer for EmbeddedWriter {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
             plan(&index, group)
         };
-        for part in split(encode(additions, received)) {
-            self.commit(&part).inspect_err(|error| self.is_closed = error.remedy() == Remedy::Restart)?;
+        for part in split(&additions) {
+            self.commit(part, received)
+                .inspect_err(|error| self.is_closed = error.remedy() == Remedy::Restart)?;
         }
         Ok(outcomes)
     }
@@ -71,29 +89,21 @@ impl Writer for EmbeddedWriter {
     }
 }
 
-fn encode(additions: Vec<Addition>, received: Received) -> impl Iterator<Item = (Addition, Vec<u8>)> {
-    additions.into_iter().map(move |addition| {
-        let record = match &addition {
-            Addition::Batch(batch) => encode_batch(batch, received),
-            Addition::Quarantined { id, element } => encode_quarantined(*id, element, received),
-        };
-        (addition, record)
-    })
-}
-
-/// Parts in order, none of them empty; only one that has a single record may be over the limit.
-fn split(
-    additions: impl Iterator<Item = (Addition, Vec<u8>)>,
-) -> impl Iterator<Item = Vec<(Addition, Vec<u8>)>> {
-    let mut additions = additions.peekable();
+/// Parts in order, none of them empty; only one that has a single body may be over the limit.
+fn split(additions: &[Addition]) -> impl Iterator<Item = &[Addition]> {
+    let mut rest = additions;
     std::iter::from_fn(move || {
-        let first = additions.next()?;
-        let mut n_bytes = first.1.len();
-        let mut part = vec![first];
-        while let Some(next) = additions.next_if(|(_, record)| n_bytes + record.len() <= GROUP_BYTES_MAX) {
-            n_bytes += next.1.len();
-            part.push(next);
-        }
+        let mut n_bytes = 0;
+        let fits = |addition: &&Addition| {
+            n_bytes += match addition {
+                Addition::Batch(batch) => batch.body().len(),
+                Addition::Quarantined { element, .. } => element.body.len(),
+            };
+            n_bytes <= GROUP_BYTES_MAX
+        };
+        let n_fitting = rest.iter().take_while(fits).count().max(1);
+        let (part, later) = rest.split_at_checked(n_fitting)?;
+        rest = later;
         Some(part)
     })
 }

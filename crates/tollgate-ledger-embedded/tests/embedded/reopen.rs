@@ -54,6 +54,19 @@ fn duplicates_alone_write_nothing() {
 }
 
 #[test]
+fn a_large_group_is_written_in_parts() {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    let large = |letter: &str| format!(r#"{{"uuid":7,"unit-name":"{}"}}"#, letter.repeat(15 << 20));
+    let posted = format!("[{},{},{},7]", large("a"), large("b"), large("c"));
+    let outcomes = ledger.writer.record(entries(&posted), received()).expect("record");
+    assert_eq!(outcomes, [1, 2, 3, 4].map(|quarantine_id| Outcome::Quarantined { quarantine_id }));
+    drop(ledger);
+    let (_, report) = open(&disk);
+    assert_eq!((report.n_groups, report.counts.n_quarantined), (2, 4));
+}
+
+#[test]
 fn an_export_runs_beside_an_open_ledger() {
     let parent = tempfile::tempdir().expect("a folder");
     let dir = parent.path().join("ledger");
