@@ -134,6 +134,12 @@ impl SimDisk {
         self.state().capacity_bytes = bytes;
     }
 
+    /// How many bytes the files take in all.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
+    }
+
     /// The process dies, as by `kill -9`: what it wrote stays, synced or not.
     pub fn kill(&self) {
         self.state().end_life();

@@ -164,7 +164,7 @@ fn a_full_disk_is_refused_cleanly_and_forgiven() {
     let open = || Journal::open(disk.shared(), options);
     let (mut journal, _) = open().expect("open");
     append(&mut journal, &["one"]);
-    disk.limit(Some(3000));
+    disk.limit(Some(disk.used_bytes() + 2000));
     let n_changes = disk.n_changes();
     for _ in 0..3 {
         let error = journal.append(&["x".repeat(1000)]).expect_err("full");

@@ -203,7 +203,7 @@ fn a_full_disk_is_a_matter_of_space_until_there_is_some() {
     let (mut ledger, _) = open(&disk);
     let one = entries(&format!("[{}]", batch("m", &uuid(1), "1")));
     ledger.writer.record(one.clone(), received()).expect("record");
-    disk.limit(Some(1900));
+    disk.limit(Some(disk.used_bytes() + 300));
     for _ in 0..3 {
         let two = entries(&format!("[{}]", batch("m", &uuid(2), "1")));
         let error = ledger.writer.record(two, received()).expect_err("full");
