@@ -75,7 +75,7 @@ impl Groups {
     pub(crate) fn from_segment(disk: Arc<dyn Disk>, number: u64) -> Result<Self, JournalError> {
         let segment = SegmentScan::open(&*disk, number)?;
         let header = &segment.header;
-        let link = Link { sequence: header.first_sequence.wrapping_sub(1), chain: header.chain };
+        let link = Link { sequence: header.first_sequence - 1, chain: header.chain };
         if number == 1 && link != Link::genesis(header.kind) {
             let path = disk.folder().join(segment_name(number));
             return Err(JournalError::Damaged { path, offset: 0, fault: Fault::Discontinued });

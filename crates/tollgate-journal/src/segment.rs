@@ -40,6 +40,9 @@ pub(crate) fn read_header(
     if header.number != number {
         return Err(damaged(Fault::Segment { expected: number, found: header.number }));
     }
+    if header.first_sequence == 0 {
+        return Err(damaged(Fault::Discontinued));
+    }
     Ok(header)
 }
 

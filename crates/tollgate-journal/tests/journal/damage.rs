@@ -351,12 +351,14 @@ fn a_last_group_that_no_crash_can_have_left_is_not_dropped() {
 
 #[test]
 fn a_first_segment_that_is_not_the_beginning_is_not_taken_for_it() {
-    let disk = journal();
-    let mut bytes = disk.contents(&segment(1)).expect("a file");
-    forge(&mut bytes, 0..128, |header| header[40] = 2);
-    disk.set_contents(&segment(1), &bytes);
-    let expected = "at offset 0: the segment does not continue the one before it";
-    assert!(check_refused(&disk).ends_with(expected));
+    for first_sequence in [0, 2] {
+        let disk = journal();
+        let mut bytes = disk.contents(&segment(1)).expect("a file");
+        forge(&mut bytes, 0..128, |header| header[40] = first_sequence);
+        disk.set_contents(&segment(1), &bytes);
+        let expected = "at offset 0: the segment does not continue the one before it";
+        assert!(check_refused(&disk).ends_with(expected));
+    }
 }
 
 #[test]
