@@ -1,9 +1,8 @@
 //! Go, for the comparison with the reference: whether it is here, and how to run it in `conformance/`.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +20,7 @@ pub(crate) struct Go {
     pub(crate) version: String,
     conformance: PathBuf,
     /// A checkout of the real romulus.
-    romulus: Option<OsString>,
+    romulus: Option<PathBuf>,
 }
 
 impl Go {
@@ -51,7 +50,10 @@ impl Go {
         if !is_at_least(&version, wanted) {
             return Ok(Err(format!("Go {version} is here, too old: conformance/go.mod asks for {wanted}")));
         }
-        let romulus = env::var_os(ROMULUS).filter(|checkout| !checkout.is_empty());
+        let romulus = match env::var_os(ROMULUS).filter(|checkout| !checkout.is_empty()) {
+            None => None,
+            Some(checkout) => Some(path::absolute(&checkout).with_context(|| format!("find {ROMULUS}"))?),
+        };
         Ok(Ok(Self { version, conformance, romulus }))
     }
 
