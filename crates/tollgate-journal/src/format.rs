@@ -17,7 +17,7 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 128;
 /// Not text in any encoding in use, so that no tool takes a segment for a text file.
 const SEGMENT_MAGIC: [u8; 8] = *b"\xF5tgjrnl\n";
 
-/// Locked by the process that writes.
+/// Tells which process writes; what is locked is the folder.
 pub(crate) const LOCK: &str = "lock";
 
 /// A segment under construction; only its rename makes it one.

@@ -67,10 +67,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// When it cannot be found out.
     fn room(&self) -> io::Result<Room>;
 
-    /// Takes the folder for this process, by a lock on the file `name` that ends with the process.
+    /// Takes the folder itself for this process, whatever becomes of the files in it; ends with the process at the latest.
+    /// The file `name` only tells who has it.
     ///
     /// # Errors
-    /// When the file cannot be made or locked for another reason than being locked already.
+    /// When the folder cannot be locked for another reason than being locked already.
     fn lock(&self, name: &str) -> io::Result<Lock>;
 
     /// A number that nobody can foretell.

@@ -4,9 +4,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::process;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::{Disk, DiskFile, Lock, Room};
 
@@ -106,29 +109,49 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, name: &str) -> io::Result<Lock> {
+        // IMPORTANT: the lock is on the folder, which holds what it protects. A lock on a file in it would be of no
+        // use once somebody removed that file: the next process would make and lock another one.
+        // Opened anew, because a lock belongs to the open file, and this one has to end when it is dropped.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = File::from(rustix::fs::openat(&self.folder, ".", flags, Mode::empty())?);
         let path = self.at(name);
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(&path)?;
-        match file.try_lock() {
+        match folder.try_lock() {
             Ok(()) => {
-                // The lock is the kernel's; the text is only for whoever is refused.
-                file.set_len(0)?;
-                file.write_all(std::process::id().to_string().as_bytes())?;
-                Ok(Lock::Held(Box::new(file)))
+                note_process(&path);
+                Ok(Lock::Held(Box::new(folder)))
             }
-            Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-                Ok(Lock::Taken { pid })
-            }
+            Err(TryLockError::WouldBlock) => Ok(Lock::Taken { pid: noted_process(&path) }),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
     fn salt(&self) -> u64 {
         // The standard library's keys against hash flooding: random from the operating system.
-        RandomState::new().hash_one(std::process::id())
+        RandomState::new().hash_one(process::id())
     }
+}
+
+/// Writes the id of this process to the file at `path`, for whoever is refused.
+///
+/// Not being able to, as on a full disk, is no reason not to start.
+fn note_process(path: &Path) {
+    let mut options = OpenOptions::new();
+    let Ok(file) = options.write(true).create(true).truncate(false).mode(FILE_MODE).open(path) else {
+        return;
+    };
+    let pid = process::id().to_string();
+    // Written before it is cut: the block that the file has is not given away on a full disk. An id that could not be
+    // written must not leave that of an earlier process.
+    let length = if file.write_all_at(pid.as_bytes(), 0).is_ok() { pid.len() } else { 0 };
+    let _: io::Result<()> = file.set_len(length as u64);
+}
+
+/// The id of the process that [`note_process`] was called in, as far as it can be told.
+fn noted_process(path: &Path) -> Option<u32> {
+    // Longer than any id, and no more: whatever is there is not ours to trust.
+    let mut bytes = [0; 16];
+    let n_read = File::open(path).ok()?.read_at(&mut bytes, 0).ok()?;
+    str::from_utf8(&bytes[..n_read]).ok()?.parse().ok()
 }
 
 #[derive(Debug)]

@@ -184,6 +184,48 @@ fn all_of_it_works_on_a_real_disk() {
     assert_eq!((verified.n_records, verified.end), (80, journal.end()));
 }
 
+/// A folder and what opens it anew, as another process would.
+fn real_folder() -> (tempfile::TempDir, impl Fn() -> Result<Journal, JournalError>) {
+    let parent = tempfile::tempdir().expect("a folder");
+    let path = parent.path().join("journal");
+    let open = move || {
+        let disk = Arc::new(RealDisk::open_or_create(&path).expect("the folder"));
+        Journal::open(disk, Options::for_testing(KIND)).map(|(journal, _)| journal)
+    };
+    (parent, open)
+}
+
+#[test]
+fn removing_the_lock_file_does_not_let_a_second_writer_in() {
+    let (parent, open) = real_folder();
+    let lock = parent.path().join("journal/lock");
+    let first = open().expect("open");
+    let reader = first.reader();
+    let pid = std::fs::read_to_string(&lock).expect("the file");
+    assert_eq!(pid, std::process::id().to_string());
+    std::fs::remove_file(&lock).expect("remove");
+    let error = open().expect_err("in use");
+    assert!(matches!(error, JournalError::InUse { pid: None, .. }), "{error}");
+    drop(first);
+    open().expect("nobody writes any more, though somebody reads");
+    drop(reader);
+}
+
+#[test]
+fn a_process_id_that_cannot_be_noted_does_not_stop_the_start() {
+    let (parent, open) = real_folder();
+    drop(open().expect("open"));
+    let lock = parent.path().join("journal/lock");
+    std::fs::write(&lock, "12345678901234567890").expect("write");
+    drop(open().expect("open"));
+    let pid = std::fs::read_to_string(&lock).expect("the file");
+    assert_eq!(pid, std::process::id().to_string(), "nothing is left of a longer one");
+    std::fs::remove_file(&lock).expect("remove");
+    std::os::unix::fs::symlink("/dev/full", &lock).expect("link");
+    let _first = open().expect("a full disk");
+    assert!(matches!(open(), Err(JournalError::InUse { pid: None, .. })));
+}
+
 #[test]
 fn a_folder_is_made_but_not_its_parents() {
     let parent = tempfile::tempdir().expect("a folder");
