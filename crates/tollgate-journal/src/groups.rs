@@ -71,13 +71,13 @@ impl Group {
 }
 
 impl Groups {
-    /// From the first group of segment `number` on.
-    pub(crate) fn from_segment(disk: Arc<dyn Disk>, number: u64) -> Result<Self, JournalError> {
-        let segment = SegmentScan::open(&*disk, number)?;
+    /// From the first group of the journal on.
+    pub(crate) fn from_start(disk: Arc<dyn Disk>) -> Result<Self, JournalError> {
+        let segment = SegmentScan::open(&*disk, 1)?;
         let header = &segment.header;
-        let link = Link { sequence: header.first_sequence - 1, chain: header.chain };
-        if number == 1 && link != Link::genesis(header.kind) {
-            let path = disk.folder().join(segment_name(number));
+        let link = Link { sequence: header.first_sequence.wrapping_sub(1), chain: header.chain };
+        if link != Link::genesis(header.kind) {
+            let path = disk.folder().join(segment_name(1));
             return Err(JournalError::Damaged { path, offset: 0, fault: Fault::Discontinued });
         }
         Self::new(disk, segment, SEGMENT_HEADER_BYTES as u64, link)

@@ -8,7 +8,7 @@ use crate::format::{GROUP_BYTES_MAX, Kind, LOCK, SEGMENT_HEADER_BYTES, SegmentHe
 use crate::frame::{FRAME_HEADER_BYTES, RECORD_PREFIX_BYTES, encode, payload_bytes};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, RecordPosition, Recovery};
+use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, RecordPosition, Recovery, Visitor};
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +67,28 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::InUse`] while another process has it. [`JournalError::Damaged`] when something is missing
-    /// or changed that is known to have been durable; then nothing was changed. Or when the disk fails.
+    /// [`JournalError::InUse`] while another process has it. [`JournalError::Damaged`] when something anywhere in it is
+    /// missing or changed that is known to have been durable; then nothing was changed. Or when the disk fails.
     pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovery), JournalError> {
+        Self::open_visiting(disk, options, &mut ())
+    }
+
+    /// As [`Journal::open`], and shows `visitor` all of the journal on the way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::open`], and when the visitor fails; then nothing was changed.
+    pub fn open_visiting<V: Visitor>(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        visitor: &mut V,
+    ) -> Result<(Self, Recovery), V::Error> {
         let path = || disk.folder().to_owned();
         let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
             Lock::Held(lock) => lock,
-            Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }),
+            Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }.into()),
         };
-        let (end, recovery) = recover(&disk, options.kind)?;
+        let (end, recovery) = recover(&disk, options.kind, visitor)?;
         let journal = Self { disk, options, end, is_closed: false, frame: Vec::new(), _lock: lock };
         Ok((journal, recovery))
     }

@@ -9,7 +9,7 @@
 //!
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
 //! `frame` (bytes, without I/O), [`Disk`] (all I/O goes through it), `survey`, `scan` and [`Groups`] (the one way to
-//! walk a journal, used by reading, verifying and recovery alike), `attest`, `recovery`, [`Journal`].
+//! walk a journal, used by reading, verifying and recovery alike), `attest`, `recovery` with [`Visitor`], [`Journal`].
 
 mod attest;
 mod disk;
@@ -25,6 +25,7 @@ mod scan;
 mod segment;
 mod survey;
 mod verify;
+mod visitor;
 
 #[cfg(feature = "sim")]
 pub use disk::sim;
@@ -37,3 +38,4 @@ pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
 pub use recovery::Recovery;
 pub use verify::{Verified, verify};
+pub use visitor::{Progress, Visitor};

@@ -72,7 +72,7 @@ impl Reader {
     ///
     /// When the first segment cannot be read.
     pub fn groups(&self) -> Result<Groups, JournalError> {
-        Groups::from_segment(self.disk.clone(), 1)
+        Groups::from_start(self.disk.clone())
     }
 
     /// The groups behind `checkpoint`, which this journal once gave; should it not be this journal's, the first

@@ -8,7 +8,7 @@ use crate::frame::Link;
 use crate::scan::SegmentScan;
 use crate::segment::{self, write_whole};
 use crate::survey::survey;
-use crate::{Checkpoint, Disk, DiskFile, Fault, Groups, JournalError, Kind, Tail};
+use crate::{Checkpoint, Disk, DiskFile, Fault, Groups, JournalError, Kind, Progress, Tail, Visitor};
 
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,55 +35,69 @@ pub(crate) struct OpenEnd {
     pub(crate) attest_file: AttestFile,
 }
 
-/// Finds the end of the journal and makes all before it durable. The caller holds the lock.
+/// Checks the whole journal, finds its end, and makes all before it durable. The caller holds the lock.
 ///
 /// Each step can be cut short and done again from the start.
-pub(crate) fn recover(disk: &Arc<dyn Disk>, kind: Kind) -> Result<(OpenEnd, Recovery), JournalError> {
+pub(crate) fn recover<V: Visitor>(
+    disk: &Arc<dyn Disk>,
+    kind: Kind,
+    visitor: &mut V,
+) -> Result<(OpenEnd, Recovery), V::Error> {
     let survey = survey(&**disk)?;
     let is_new = survey.last == 0;
     if is_new {
         create_first(&**disk, kind)?;
-    } else {
-        check_sealed(&**disk, kind, survey.last)?;
     }
     let last = survey.last.max(1);
+    let n_bytes_total = check_segments(&**disk, kind, last)?;
 
-    let mut groups = Groups::from_segment(disk.clone(), last)?;
-    let mut last_offset = SEGMENT_HEADER_BYTES as u64;
+    let mut groups = Groups::from_start(disk.clone())?;
+    let mut rewrite_from = SEGMENT_HEADER_BYTES as u64;
     while let Some(group) = groups.next().transpose()? {
-        last_offset = group.position().offset;
+        if group.position().segment == last {
+            rewrite_from = group.position().offset;
+        }
+        visitor.visit(&group, Progress { n_bytes: groups.n_bytes(), n_bytes_total })?;
     }
     // From here on nothing is damaged, and the folder may be changed.
-    let end = groups.checkpoint();
-    let link = Link { sequence: end.sequence, chain: end.chain };
+    if let Some(tail) = groups.tail() {
+        visitor.before_cut(&tail);
+    }
+    let end = settle(&**disk, &groups, rewrite_from, survey.has_new_segment && !is_new)?;
+    let recovery = Recovery { is_new, n_segments: last, end: groups.checkpoint(), dropped: groups.tail() };
+    Ok((end, recovery))
+}
 
-    let name = segment_name(last);
+/// Makes what the walk found durable and ready to be appended to.
+fn settle(
+    disk: &dyn Disk,
+    groups: &Groups,
+    rewrite_from: u64,
+    has_new_segment: bool,
+) -> Result<OpenEnd, JournalError> {
+    let Checkpoint { sequence, segment, offset, chain } = groups.checkpoint();
+    let link = Link { sequence, chain };
+    let name = segment_name(segment);
     let path = disk.folder().join(&name);
     let file = disk.open(&name).map_err(JournalError::disk("open", path.clone()))?;
     if groups.tail().is_some() {
-        file.truncate(end.offset)
-            .map_err(JournalError::disk("cut the unfinished group from", path.clone()))?;
+        file.truncate(offset).map_err(JournalError::disk("cut the unfinished group from", path.clone()))?;
     }
     // IMPORTANT: the last group may be in the page cache alone, left by a process that died before its sync
     // returned or whose sync failed; after a failed one, another sync would succeed and do nothing. It is written
     // again, and synced, before anything is acknowledged because it is there.
-    rewrite(&*file, last_offset, end.offset)
+    rewrite(&*file, rewrite_from, offset)
         .map_err(JournalError::disk("make the last group durable in", path))?;
     let folder_failed = |step| JournalError::disk(step, disk.folder().into());
-    if survey.has_new_segment {
+    if has_new_segment {
         disk.remove(NEW_SEGMENT).map_err(folder_failed("remove an unfinished segment from"))?;
     }
     // The rename that gave the last segment its name may have been cut off from its sync.
     disk.sync_folder().map_err(folder_failed("sync"))?;
 
-    let attest_file = AttestFile::open(&**disk).map_err(folder_failed("open the attestation in"))?;
-    attest_file
-        .write(&Attested { segment: last, link })
-        .map_err(folder_failed("write the attestation in"))?;
-
-    let header = groups.segment_header().clone();
-    let recovery = Recovery { is_new, n_segments: last, end, dropped: groups.tail() };
-    Ok((OpenEnd { header, file, offset: end.offset, link, attest_file }, recovery))
+    let attest_file = AttestFile::open(disk).map_err(folder_failed("open the attestation in"))?;
+    attest_file.write(&Attested { segment, link }).map_err(folder_failed("write the attestation in"))?;
+    Ok(OpenEnd { header: groups.segment_header().clone(), file, offset, link, attest_file })
 }
 
 /// Writes and syncs the bytes of `file` from `start` to `end` as they are.
@@ -119,24 +133,24 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Checks what is known of the sealed segments without reading them through: header and length.
-fn check_sealed(disk: &dyn Disk, kind: Kind, last: u64) -> Result<(), JournalError> {
-    let mut previous: Option<SegmentScan> = None;
+/// Checks each segment's header and the lengths of the sealed ones, before the long walk, and adds up all lengths.
+fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<u64, JournalError> {
+    let mut n_bytes = 0;
+    let mut previous_bytes = 0;
     for number in 1..=last {
         let segment = SegmentScan::open(disk, number)?;
         if segment.header.kind != kind {
             let (found, expected) = (segment.header.kind.to_string(), kind.to_string());
             return Err(JournalError::OtherKind { path: disk.folder().into(), found, expected });
         }
-        if let Some(previous) = previous {
-            let (expected, found) = (segment.header.previous_bytes, previous.length(disk)?);
-            if expected != found {
-                let path = disk.folder().join(segment_name(number - 1));
-                let offset = expected.min(found);
-                return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
-            }
+        let (expected, found) = (segment.header.previous_bytes, previous_bytes);
+        if expected != found {
+            let path = disk.folder().join(segment_name(number - 1));
+            let offset = expected.min(found);
+            return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
         }
-        previous = Some(segment);
+        previous_bytes = segment.length(disk)?;
+        n_bytes += previous_bytes;
     }
-    Ok(())
+    Ok(n_bytes)
 }

@@ -25,5 +25,6 @@ mod verify;
 mod writer;
 
 pub use export::{Export, export};
-pub use open::{EmbeddedLedger, OpenReport, Options, Progress};
+pub use open::{EmbeddedLedger, OpenReport, Options};
+pub use tollgate_journal::Progress;
 pub use verify::{VerifyReport, verify, verify_disk};

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
-use tollgate_journal::{Disk, Group, Journal, Kind, RealDisk, Tail};
+use tollgate_journal::{
+    Disk, Group, Journal, JournalError, Kind, Progress, RealDisk, RecordPosition, Tail, Visitor,
+};
 use tollgate_ledger::{Counts, Ledger, LedgerError, Remedy};
 use tollgate_rules::Admitted;
+use tracing::warn;
 
 use crate::error::{Unusable, at_open, at_read, unusable};
 use crate::index::Index;
@@ -52,17 +55,8 @@ pub struct OpenReport {
     pub n_groups: u64,
     /// Files of the journal.
     pub n_segments: u64,
-    /// What a crash had left of a group that was never acknowledged, and was dropped. Worth an event in the log.
+    /// What a crash had left of a group that was never acknowledged, and was dropped. A warning in the log said so before.
     pub dropped: Option<Tail>,
-}
-
-/// How far opening or verifying has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of the journal that were read.
-    pub n_bytes: u64,
-    /// Bytes that it had at the beginning; a collector may add to them meanwhile.
-    pub n_bytes_total: u64,
 }
 
 /// A ledger in one folder.
@@ -86,8 +80,8 @@ impl EmbeddedLedger {
     ///
     /// # Errors
     ///
-    /// [`Remedy::Retry`] while another process has it, [`Remedy::Repair`] when it is damaged (then nothing was changed),
-    /// [`Remedy::Restart`] when the disk fails.
+    /// [`Remedy::Retry`] while another process has it, [`Remedy::Repair`] when anything in it is damaged (then nothing was
+    /// changed), [`Remedy::Restart`] when the disk fails.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<(Ledger, OpenReport), LedgerError> {
         Self::open_with_progress(dir, options, |_| {})
     }
@@ -118,21 +112,18 @@ impl EmbeddedLedger {
     pub fn open_disk(
         disk: Arc<dyn Disk>,
         options: Options,
-        mut progress: impl FnMut(Progress),
+        progress: impl FnMut(Progress),
     ) -> Result<(Ledger, OpenReport), LedgerError> {
         let Options { segment_bytes_max, free_bytes_min } = options;
         let options = tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min };
         let step = format!("open the ledger in {}", disk.folder().display());
-        let (journal, recovery) = Journal::open(disk, options).map_err(at_open(step.clone()))?;
-        let reader = journal.reader();
-
-        let mut index = Index::default();
-        let n_bytes_total = reader.n_bytes().map_err(at_open(step.clone()))?;
-        let mut groups = reader.groups().map_err(at_open(step.clone()))?;
-        while let Some(group) = groups.next().transpose().map_err(at_open(step.clone()))? {
-            replay(&mut index, &group)?;
-            progress(Progress { n_bytes: groups.n_bytes(), n_bytes_total });
-        }
+        let mut replay = Replay { index: Index::default(), progress };
+        let opened = Journal::open_visiting(disk, options, &mut replay);
+        let (journal, recovery) = opened.map_err(|failure| match failure {
+            OpenFailure::Journal(error) => at_open(step)(error),
+            OpenFailure::Unusable(error) => error,
+        })?;
+        let index = replay.index;
         let report = OpenReport {
             is_new: recovery.is_new,
             counts: index.counts(),
@@ -140,12 +131,53 @@ impl EmbeddedLedger {
             n_segments: recovery.n_segments,
             dropped: recovery.dropped,
         };
+        let reader = journal.reader();
         let index = Arc::new(RwLock::new(index));
         let ledger = Ledger {
             writer: Box::new(EmbeddedWriter::new(journal, index.clone())),
             reader: Arc::new(EmbeddedReader::new(reader, index)),
         };
         Ok((ledger, report))
+    }
+}
+
+/// Builds the index while the journal is opened.
+struct Replay<P> {
+    index: Index,
+    progress: P,
+}
+
+/// Why the journal was not opened.
+enum OpenFailure {
+    Journal(JournalError),
+    Unusable(LedgerError),
+}
+
+impl From<JournalError> for OpenFailure {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl<P: FnMut(Progress)> Visitor for Replay<P> {
+    type Error = OpenFailure;
+
+    fn visit(&mut self, group: &Group, progress: Progress) -> Result<(), OpenFailure> {
+        replay(&mut self.index, group).map_err(OpenFailure::Unusable)?;
+        (self.progress)(progress);
+        Ok(())
+    }
+
+    fn before_cut(&mut self, tail: &Tail) {
+        // Logged here and not by the caller: should this process not come so far as to give its report, nothing
+        // else would show that something was cut off.
+        warn!(
+            segment = format_args!("{:016x}", tail.segment),
+            offset = tail.offset,
+            n_bytes = tail.bytes,
+            fault = %tail.fault,
+            "cutting off the end of the journal: a group whose writing never ended, and that was never acknowledged"
+        );
     }
 }
 
@@ -157,11 +189,7 @@ pub(crate) fn replay(index: &mut Index, group: &Group) -> Result<(), LedgerError
     Ok(())
 }
 
-fn replay_record(
-    index: &mut Index,
-    bytes: &[u8],
-    position: tollgate_journal::RecordPosition,
-) -> Result<(), Unusable> {
+fn replay_record(index: &mut Index, bytes: &[u8], position: RecordPosition) -> Result<(), Unusable> {
     match Record::decode(bytes)? {
         Record::Batch { body, .. } => Ok(index.add_batch(&Admitted::from_canonical(body)?, position)?),
         Record::Quarantined(element) => {

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, Group, Verified};
+use tollgate_journal::{Disk, Group, Progress, Verified};
 use tollgate_ledger::{Counts, LedgerError};
 
 use crate::error::at_read;
 use crate::index::Index;
-use crate::open::{Progress, existing_folder, open_to_read, replay};
+use crate::open::{existing_folder, open_to_read, replay};
 
 /// What [`verify`] found, all of it intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

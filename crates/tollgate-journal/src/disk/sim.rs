@@ -504,7 +504,11 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.state().change_names(NameChange::Remove { name: name.to_owned() })
+        let mut state = self.state();
+        if !state.names.contains_key(name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        state.change_names(NameChange::Remove { name: name.to_owned() })
     }
 
     fn sync_folder(&self) -> io::Result<()> {

@@ -227,6 +227,16 @@ fn a_process_id_that_cannot_be_noted_does_not_stop_the_start() {
 }
 
 #[test]
+fn a_first_segment_that_was_never_finished_is_not_in_the_way() {
+    let (parent, open) = real_folder();
+    let folder = parent.path().join("journal");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("new-segment"), "begun").expect("write");
+    drop(open().expect("open"));
+    assert!(!folder.join("new-segment").exists());
+}
+
+#[test]
 fn a_folder_is_made_but_not_its_parents() {
     let parent = tempfile::tempdir().expect("a folder");
     RealDisk::open_or_create(parent.path().join("ledger")).expect("one level");

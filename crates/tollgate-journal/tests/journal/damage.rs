@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use tollgate_journal::sim::{Failure, SimDisk};
-use tollgate_journal::{Journal, JournalError, Options, Recovery, verify};
+use tollgate_journal::{Group, Journal, JournalError, Options, Progress, Recovery, Tail, Visitor, verify};
 
 use crate::common::{KIND, all_records, append, open, read_groups, try_open};
 
@@ -39,19 +39,11 @@ fn names() -> impl Iterator<Item = String> {
 /// Opens a damaged journal, which must not change it, and gives the text of the error.
 #[track_caller]
 fn check_refused(disk: &SimDisk) -> String {
-    let before: Vec<_> = names().map(|name| disk.contents(&name)).collect();
-    let error = match try_open(disk) {
-        Err(error) => error,
-        // What is wrong inside of a sealed segment shows when it is read.
-        Ok((journal, _)) => {
-            drop(journal);
-            read_groups(disk).1.expect("damage that shows")
-        }
-    };
+    let n_changes = disk.n_changes();
+    let error = try_open(disk).expect_err("damage");
+    assert_eq!(disk.n_changes(), n_changes, "a damaged journal was changed");
     assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
     assert!(verify(&disk.shared(), |_, _| {}).is_err());
-    let after: Vec<_> = names().map(|name| disk.contents(&name)).collect();
-    assert!(before == after, "a damaged journal was changed");
     error.to_string()
 }
 
@@ -72,6 +64,7 @@ fn every_flipped_bit_is_noticed_or_harmless() {
             assert!(groups.starts_with(&read), "{name}, bit {bit}: a wrong record");
             match opened.err().or(error) {
                 Some(JournalError::Damaged { path, .. }) => {
+                    assert_eq!(disk.n_changes(), 0, "{name}, bit {bit}: a damaged journal was changed");
                     n_noticed += 1;
                     assert!(path.ends_with(&name) && name != ATTESTED, "{name}, bit {bit}: blamed {path:?}");
                 }
@@ -285,11 +278,7 @@ fn a_segment_of_a_journal_with_another_history_does_not_fit_in() {
         let mixed = disk.copy();
         mixed.set_contents(&segment(number), &other.contents(&segment(number)).expect("a file"));
         let found_in = number.max(2);
-        // The last group is the one that is attested, so opening stops there.
-        let expected = match number {
-            N_SEGMENTS => "does not continue the hash chain",
-            _ => "at offset 128: the segment does not continue the one before it",
-        };
+        let expected = "at offset 128: the segment does not continue the one before it";
         let text = check_refused(&mixed);
         assert!(
             text.starts_with(&format!("read sim/{} ", segment(found_in))) && text.ends_with(expected),
@@ -347,6 +336,102 @@ fn a_last_group_that_no_crash_can_have_left_is_not_dropped() {
     check(|header| header[16] += 1, "expected group 14, found group 15");
     check(|header| header[4] = 1, "the frame is of a form that this program does not know");
     check(|header| header[12] += 1, "the group does not continue the hash chain");
+}
+
+#[test]
+fn damage_in_a_sealed_segment_keeps_an_unfinished_group_from_being_cut() {
+    let disk = unattested();
+    let name = segment(N_SEGMENTS);
+    let bytes = disk.contents(&name).expect("a file");
+    disk.set_contents(&name, &bytes[..bytes.len() - 1]);
+    let mut sealed = disk.contents(&segment(1)).expect("a file");
+    sealed[300] ^= 1;
+    disk.set_contents(&segment(1), &sealed);
+    assert!(check_refused(&disk).starts_with(&format!("read sim/{} at offset ", segment(1))));
+}
+
+/// Notes what it is shown, and how long the last segment was then.
+struct Watch {
+    disk: SimDisk,
+    n_groups: usize,
+    n_groups_max: usize,
+    covered: Option<Progress>,
+    cut: Option<(Tail, usize)>,
+}
+
+impl Watch {
+    fn new(disk: &SimDisk, n_groups_max: usize) -> Self {
+        Self { disk: disk.clone(), n_groups: 0, n_groups_max, covered: None, cut: None }
+    }
+}
+
+impl Visitor for Watch {
+    type Error = JournalError;
+
+    fn visit(&mut self, _: &Group, progress: Progress) -> Result<(), JournalError> {
+        if self.n_groups == self.n_groups_max {
+            return Err(JournalError::Missing { path: "what the visitor wants".into() });
+        }
+        self.n_groups += 1;
+        self.covered = Some(progress);
+        Ok(())
+    }
+
+    fn before_cut(&mut self, tail: &Tail) {
+        self.cut = Some((*tail, self.disk.contents(&segment(N_SEGMENTS)).expect("a file").len()));
+    }
+}
+
+/// The journal without its last byte, which nothing states to have been durable.
+fn unfinished() -> (SimDisk, usize) {
+    let disk = unattested().copy();
+    let bytes = disk.contents(&segment(N_SEGMENTS)).expect("a file");
+    disk.set_contents(&segment(N_SEGMENTS), &bytes[..bytes.len() - 1]);
+    (disk, bytes.len() - 1)
+}
+
+#[test]
+fn an_unfinished_group_is_told_before_it_is_cut_also_when_the_disk_fails_then() {
+    let n_calls = {
+        let (disk, _) = unfinished();
+        drop(open(&disk));
+        disk.n_changes()
+    };
+    for n in 1..=n_calls {
+        for failure in [Failure::Error, Failure::Death] {
+            let (disk, n_bytes) = unfinished();
+            disk.fail_at(n, failure);
+            let mut watch = Watch::new(&disk, usize::MAX);
+            let options = Options::for_testing(KIND);
+            Journal::open_visiting(disk.shared(), options, &mut watch).expect_err("a fault");
+            let (tail, n_bytes_then) = watch.cut.expect("an event");
+            assert_eq!(n_bytes_then, n_bytes);
+            assert_eq!(tail.offset + tail.bytes, n_bytes as u64);
+            assert_eq!(watch.n_groups, N_GROUPS - 1);
+        }
+    }
+}
+
+#[test]
+fn a_visitor_sees_each_group_and_how_far_it_is() {
+    let disk = journal();
+    let mut watch = Watch::new(&disk, usize::MAX);
+    Journal::open_visiting(disk.shared(), Options::for_testing(KIND), &mut watch).expect("open");
+    let n_bytes =
+        (1..=N_SEGMENTS).map(|number| disk.contents(&segment(number)).expect("a file").len() as u64);
+    let n_bytes = n_bytes.sum();
+    assert_eq!((watch.n_groups, watch.cut.is_none()), (N_GROUPS, true));
+    assert_eq!(watch.covered, Some(Progress { n_bytes, n_bytes_total: n_bytes }));
+}
+
+#[test]
+fn a_visitor_that_fails_keeps_the_journal_as_it_is() {
+    let (disk, _) = unfinished();
+    let n_changes = disk.n_changes();
+    let mut watch = Watch::new(&disk, 3);
+    let opened = Journal::open_visiting(disk.shared(), Options::for_testing(KIND), &mut watch);
+    assert!(matches!(opened, Err(JournalError::Missing { .. })));
+    assert_eq!((disk.n_changes(), watch.cut.is_none()), (n_changes, true));
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn every_changed_byte_is_noticed_or_harmless() {
             let text = chain(&error);
             assert_eq!(error.remedy(), Remedy::Repair, "{text}");
             assert!(text.contains(&format!("read sim/{file} at offset ")), "{text}");
+            assert_eq!(disk.n_changes(), 0, "{file}, byte {byte}: a damaged ledger was changed");
             assert!(verify_disk(&disk.shared(), |_| {}).is_err());
             let read: Vec<_> =
                 Export::of_disk(disk.shared()).into_iter().flatten().map_while(Result::ok).collect();
