@@ -134,15 +134,15 @@ pub enum RecoverError {
 /// A batch, or what came in its place, that can never be counted as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Both strings may be empty, when the batch did not say.
+    /// Both strings may be empty, when the batch did not say, or said what is too long to be an id.
     pub id: BatchId,
     /// The unit, when the batch said so; its status turns AMBER.
     pub unit_name: Box<str>,
     /// Why.
     pub reason: Reason,
-    /// The element of the posted array as it came.
+    /// The element of the posted array as it came; its start, when it is over [`limits::QUARANTINED_BODY_BYTES_MAX`].
     pub body: Box<[u8]>,
-    /// Of `body`: with the id, what tells whether it is in quarantine already.
+    /// Of the whole element: with the id, what tells whether it is in quarantine already.
     pub digest: Digest,
 }
 
@@ -186,16 +186,9 @@ pub fn judge(element: &Element<'_>) -> Verdict {
 pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
     match check(batch, raw.len()) {
         Ok(admitted) => Verdict::Admitted(admitted),
-        Err(reason) => Verdict::Quarantined(Quarantined {
-            id: BatchId {
-                model_uuid: batch.model_uuid.as_ref().into(),
-                batch_uuid: batch.uuid.as_ref().into(),
-            },
-            unit_name: batch.unit_name.as_ref().into(),
-            reason,
-            body: raw.as_bytes().into(),
-            digest: Digest::of(raw.as_bytes()),
-        }),
+        Err(reason) => {
+            Verdict::Quarantined(set_aside([&batch.model_uuid, &batch.uuid, &batch.unit_name], reason, raw))
+        }
     }
 }
 
@@ -203,16 +196,31 @@ pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
 #[must_use]
 pub fn refuse(error: &ElementError, raw: &str) -> Quarantined {
     let identity = &error.identity;
+    let names = [&*identity.model_uuid, &*identity.uuid, &*identity.unit_name];
+    set_aside(names, Reason::Undecodable { message: error.message.clone() }, raw)
+}
+
+fn set_aside([model_uuid, batch_uuid, unit_name]: [&str; 3], reason: Reason, raw: &str) -> Quarantined {
     Quarantined {
         id: BatchId {
-            model_uuid: identity.model_uuid.as_str().into(),
-            batch_uuid: identity.uuid.as_str().into(),
+            model_uuid: limits::name_or_none(limits::ID_BYTES_MAX, model_uuid),
+            batch_uuid: limits::name_or_none(limits::ID_BYTES_MAX, batch_uuid),
         },
-        unit_name: identity.unit_name.as_str().into(),
-        reason: Reason::Undecodable { message: error.message.clone() },
-        body: raw.as_bytes().into(),
+        unit_name: limits::name_or_none(limits::NAME_BYTES_MAX, unit_name),
+        reason,
+        body: kept_of(raw),
         digest: Digest::of(raw.as_bytes()),
     }
+}
+
+/// The element's JSON, cut where it is longer than is kept, with a word that it was.
+fn kept_of(raw: &str) -> Box<[u8]> {
+    if raw.len() <= limits::QUARANTINED_BODY_BYTES_MAX {
+        return raw.as_bytes().into();
+    }
+    let end =
+        (0..=limits::QUARANTINED_BODY_BYTES_MAX).rev().find(|&end| raw.is_char_boundary(end)).unwrap_or(0);
+    format!("{}… [cut: {} of {} bytes]", &raw[..end], end, raw.len()).into_bytes().into()
 }
 
 fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admitted, Reason> {

@@ -16,3 +16,13 @@ pub const LABELS_BYTES_MAX: usize = 16 * 1024;
 
 /// Metrics in one batch. Juju puts some tens into one; a batch is recorded and counted in one piece, which this bounds.
 pub const METRICS_PER_BATCH_MAX: usize = 10_000;
+
+/// Bytes of a quarantined element that are kept, from its start. Who looks at it sees what it was; a batch of all that is admitted is
+/// shorter, so what is cut was hopeless.
+pub const QUARANTINED_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// An id or a name as far as it is one: what is over its limit names nothing and is filed as if it were missing. Kept as it
+/// came, it would take whatever memory its sender likes, in every index and every answer.
+pub(crate) fn name_or_none(n_bytes_max: usize, text: &str) -> Box<str> {
+    if text.len() <= n_bytes_max { text.into() } else { Box::default() }
+}

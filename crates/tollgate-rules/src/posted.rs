@@ -2,12 +2,14 @@
 
 use tollgate_wire::{BatchRef, Element};
 
+use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX, name_or_none};
 use crate::{BatchId, Reason, Verdict};
 
 /// What an answer needs to know of one element of a request, kept while the ledger has the element itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
-    /// Whose batch it is and which, as it said; both strings may be empty.
+    /// Whose batch it is and which, as it said; both strings may be empty. What is too long to be an id is empty too, and so never
+    /// acknowledged.
     pub id: BatchId,
     /// The model's name, as it said.
     pub model_name: Box<str>,
@@ -27,29 +29,31 @@ impl Posted {
             Verdict::Admitted(_) => None,
             Verdict::Quarantined(quarantined) => Some(quarantined.reason.clone()),
         };
-        match &element.batch {
-            Ok(batch) => Self {
-                id: BatchId {
-                    model_uuid: batch.model_uuid.as_ref().into(),
-                    batch_uuid: batch.uuid.as_ref().into(),
-                },
-                model_name: batch.model_name.as_ref().into(),
-                unit_name: batch.unit_name.as_ref().into(),
-                from_jimm: comes_from_jimm(batch),
-                quarantined,
-            },
-            Err(error) => Self {
-                id: BatchId {
-                    model_uuid: error.identity.model_uuid.as_str().into(),
-                    batch_uuid: error.identity.uuid.as_str().into(),
-                },
-                model_name: error.identity.model_name.as_str().into(),
-                unit_name: error.identity.unit_name.as_str().into(),
+        let (names, from_jimm) = match &element.batch {
+            Ok(batch) => (
+                [&*batch.model_uuid, &*batch.uuid, &*batch.model_name, &*batch.unit_name],
+                comes_from_jimm(batch),
+            ),
+            Err(error) => {
+                let identity = &error.identity;
                 // The charm and the meters cannot be asked. A controller's model names have no owner.
-                from_jimm: error.identity.unit_name == JIMM_UNIT
-                    && owner(&error.identity.model_name).is_some(),
-                quarantined,
+                let from_jimm = identity.unit_name == JIMM_UNIT && owner(&identity.model_name).is_some();
+                (
+                    [&*identity.model_uuid, &*identity.uuid, &*identity.model_name, &*identity.unit_name],
+                    from_jimm,
+                )
+            }
+        };
+        let [model_uuid, batch_uuid, model_name, unit_name] = names;
+        Self {
+            id: BatchId {
+                model_uuid: name_or_none(ID_BYTES_MAX, model_uuid),
+                batch_uuid: name_or_none(ID_BYTES_MAX, batch_uuid),
             },
+            model_name: name_or_none(NAME_BYTES_MAX, model_name),
+            unit_name: name_or_none(NAME_BYTES_MAX, unit_name),
+            from_jimm,
+            quarantined,
         }
     }
 }

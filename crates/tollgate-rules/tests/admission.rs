@@ -3,7 +3,7 @@
 #![expect(clippy::panic, reason = "a helper of a test fails it by panicking")]
 
 use proptest::prelude::*;
-use tollgate_rules::{Admitted, Digest, Quarantined, Verdict, judge, limits};
+use tollgate_rules::{Admitted, Digest, Posted, Quarantined, Verdict, judge, limits};
 use tollgate_wire::{Document, MetricBatch, from_slice, to_vec};
 
 const BATCH: &str = r#"{"uuid":"u","env-uuid":"m","model-name":"bob/model","unit-name":"metered/0","charm-url":"ch:quantal/metered-1","created":"2018-03-22T10:15:30.123Z","metrics":[{"key":"pings","value":"5","time":"2018-03-22T10:15:28Z","labels":{"foo":"bar"}}],"credentials":"","reseller-credentials":null,"sla-credentials":null}"#;
@@ -136,6 +136,44 @@ fn what_is_too_long_says_what_and_how_long() {
     check("ch:quantal/metered-1", long(1025), "charm-url has 1025 bytes, more than the 1024 allowed");
     check("pings", long(1025), "metrics[0].key has 1025 bytes, more than the 1024 allowed");
     check("bar", long(16_384), "metrics[0].labels has 16394 bytes, more than the 16384 allowed");
+}
+
+/// Whoever sends megabytes in place of an id does not get them kept in an index, or sent back.
+#[test]
+fn what_is_too_long_to_be_a_name_names_nothing() {
+    let long = "x".repeat(1025);
+    for element in [
+        BATCH
+            .replace("\"u\"", &format!("\"{long}\""))
+            .replace("\"m\"", &format!("\"{long}\""))
+            .replace("metered/0", &long),
+        format!(
+            r#"{{"uuid":"{long}","env-uuid":"{long}","unit-name":"{long}","model-name":"{long}","metrics":7}}"#
+        ),
+    ] {
+        let quarantined = quarantined(&element);
+        assert_eq!(
+            (&*quarantined.id.model_uuid, &*quarantined.id.batch_uuid, &*quarantined.unit_name),
+            ("", "", "")
+        );
+        let body = format!("[{element}]");
+        let document = Document::new(body.as_bytes());
+        let elements = document.batches().expect("the body is an array");
+        let posted = Posted::new(&elements[0], &judge(&elements[0]));
+        assert_eq!((&*posted.id.model_uuid, &*posted.id.batch_uuid, &*posted.unit_name), ("", "", ""));
+    }
+}
+
+#[test]
+fn of_a_huge_element_the_start_is_kept() {
+    let element = format!(r#"{{"uuid":"u","env-uuid":"m","metrics":"x{}"}}"#, "é".repeat(1 << 20));
+    let quarantined = quarantined(&element);
+    let body = std::str::from_utf8(&quarantined.body).expect("cut between characters");
+    let (start, end) = body.split_once('…').expect("it says that it was cut");
+    assert!(element.starts_with(start) && (1 << 20) - 2 < start.len() && start.len() <= 1 << 20);
+    assert_eq!(end, format!(" [cut: {} of {} bytes]", start.len(), element.len()));
+    assert_eq!(quarantined.digest, Digest::of(element.as_bytes()));
+    assert_eq!(&*quarantined.id.batch_uuid, "u");
 }
 
 #[test]
