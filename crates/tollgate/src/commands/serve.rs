@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tollgate_collector::{Collector, CollectorError};
 use tracing::{info, warn};
 
@@ -28,7 +29,7 @@ Every key of the configuration is also an environment variable: see `tollgate co
 RUST_LOG chooses what is logged, such as RUST_LOG=debug.
 
 Exit codes:
-  0  told to stop; every request in flight was answered
+  0  told to stop; every request in flight was answered, or the ledger was still being opened
   1  it could not start or go on
   2  the command line or the configuration is wrong
  70  the ledger failed while serving; what was acknowledged is durable, start it again")]
@@ -57,15 +58,27 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("start the threads that serve requests")?;
-    runtime.block_on(serve(configuration, args.until_stdin_closes))
+    let ended = runtime.block_on(serve(configuration, args.until_stdin_closes));
+    // Not dropped: that waits for work on blocking threads, and a read of a dead disk never ends. Nothing on them is
+    // promised to anybody; the thread that records has ended, or has been given up by name.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow::Result<Exit> {
-    // Before the ledger opens, which may take its time: a signal meanwhile is kept and obeyed.
     let mut stop = Stop::listen().context("listen for signals")?;
     let mut again = Stop::listen().context("listen for signals")?;
     let location = configuration.ledger.location.clone();
-    let ledger = ledger::open(&configuration.ledger)?;
+    // On a thread of its own: a long journal takes minutes to read, and who asks to stop should not wait for that.
+    let opening = spawn_blocking(move || ledger::open(&configuration.ledger));
+    let ledger = tokio::select! {
+        opened = opening => opened.context("open the ledger")??,
+        name = stop.signalled() => {
+            // Opening is recovery, which may stop anywhere and begins again at the next start.
+            info!(signal = name, "stopped while the ledger was being opened");
+            return Ok(Exit::Ok);
+        }
+    };
     let collector = Collector::bind(configuration.collector, ledger).await.map_err(usage_or_failure)?;
     announce(&collector, &location);
 

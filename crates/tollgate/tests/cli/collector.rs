@@ -1,7 +1,7 @@
 //! A collector under test: a real process on real ports.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -32,17 +32,24 @@ impl Collector {
 
     /// Starts what `command` says, and waits until it is ready.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start a collector");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut ready_line = String::new();
-        stdout.read_line(&mut ready_line).expect("read the ready line");
+        let mut collector = Self::spawn_unready(command);
+        collector.stdout.read_line(&mut collector.ready_line).expect("read the ready line");
         let address = |name: &str| {
-            let word = ready_line.split(' ').find_map(|word| word.strip_prefix(name)).expect("an address");
+            let mut words = collector.ready_line.split(' ');
+            let word = words.find_map(|word| word.strip_prefix(name)).expect("an address");
             word.parse().expect("an address")
         };
-        let (listen, admin) = (address("listen="), address("admin="));
-        Self { child, stdout, ready_line, listen, admin }
+        (collector.listen, collector.admin) = (address("listen="), address("admin="));
+        collector
+    }
+
+    /// Starts what `command` says. It has no addresses, as it may never be ready.
+    pub(crate) fn spawn_unready(command: &mut Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start a collector");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let none = (Ipv4Addr::UNSPECIFIED, 0).into();
+        Self { child, stdout, ready_line: String::new(), listen: none, admin: none }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -77,6 +84,21 @@ impl Collector {
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().expect("run kill").success());
+    }
+
+    /// Waits until SIGTERM and SIGINT would not kill it.
+    pub(crate) fn wait_until_it_handles_signals(&self) {
+        const INTERRUPT_AND_TERMINATE: u64 = 1 << (2 - 1) | 1 << (15 - 1);
+        let started = Instant::now();
+        let caught = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("Linux");
+            let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the line");
+            u64::from_str_radix(line.trim(), 16).expect("a mask")
+        };
+        while caught() & INTERRUPT_AND_TERMINATE != INTERRUPT_AND_TERMINATE {
+            assert!(started.elapsed() < Duration::from_secs(60), "the collector handles no signals");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits until it has ended, and gives how, and what else it printed.

@@ -1,8 +1,11 @@
 //! `tollgate serve`, and what reads its ledger: `export`, `verify`, `models`, `quarantine`.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::collector::{Collector, batch};
 use crate::tollgate::{command, run};
@@ -61,6 +64,44 @@ fn it_says_once_that_it_is_ready_and_drains_when_told_to() {
         assert_eq!(collector.post("null").0, 200);
         collector.signal(signal);
         let (status, rest) = collector.wait();
+        assert_eq!((status.code(), rest.as_str()), (Some(0), ""), "after SIG{signal}");
+    }
+}
+
+/// Puts a pipe in the place of the ledger's segment: who opens it waits for a writer, and so for ever, as on a dead
+/// disk.
+fn replace_segment_by_pipe(ledger: &Path) {
+    let segment = ledger.join("0000000000000001.segment");
+    std::fs::rename(&segment, ledger.with_extension("aside")).expect("move the segment away");
+    assert!(Command::new("mkfifo").arg(&segment).status().expect("run mkfifo").success());
+}
+
+#[test]
+fn a_read_that_never_ends_does_not_keep_it_from_ending() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let ledger = dir.path().join("ledger");
+    let collector = Collector::start(&ledger);
+    assert_eq!(collector.post(&format!("[{}]", batch("m", "b", "1"))).0, 200);
+    replace_segment_by_pipe(&ledger);
+    let mut reader = TcpStream::connect(collector.admin).expect("connect");
+    reader.write_all(b"GET /api/v1/batches/m/b HTTP/1.1\r\nhost: x\r\n\r\n").expect("ask");
+    reader.set_read_timeout(Some(Duration::from_millis(300))).expect("set a time limit");
+    assert!(reader.read(&mut [0]).is_err(), "it waits for the disk");
+    collector.signal("TERM");
+    assert_eq!(collector.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_signal_is_obeyed_while_the_ledger_is_being_opened() {
+    for signal in ["TERM", "INT"] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let ledger = dir.path().join("ledger");
+        Collector::start(&ledger).kill();
+        replace_segment_by_pipe(&ledger);
+        let opening = Collector::spawn_unready(command(&["serve", "--ledger"]).arg(&ledger));
+        opening.wait_until_it_handles_signals();
+        opening.signal(signal);
+        let (status, rest) = opening.wait();
         assert_eq!((status.code(), rest.as_str()), (Some(0), ""), "after SIG{signal}");
     }
 }
