@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,6 +77,23 @@ pub enum JournalError {
         free_bytes: u64,
         /// What must stay free.
         kept_bytes: u64,
+    },
+    /// There is no room for another file; nothing was appended, and when there is room again an append succeeds.
+    #[error("make {}: the file system or its quota has no room for another file", path.display())]
+    FullOfFiles {
+        /// The segment.
+        path: PathBuf,
+        /// What the disk said; `None` when it was not tried, because the file system has no file left to give.
+        source: Option<io::Error>,
+    },
+    /// Too many files are open, so that there can be no new one just now; nothing was appended, and a later append may
+    /// succeed.
+    #[error("make {}: this process or the system has too many files open", path.display())]
+    TooManyOpen {
+        /// The segment.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The group is over a limit; nothing was written.
     #[error("append a group of {bytes} bytes: a group has {bytes_max} at most")]
@@ -180,4 +199,26 @@ impl JournalError {
     pub(crate) fn disk(step: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Disk { step, path, source }
     }
+    /// What a failure to make a segment means: with a lack that passes, the journal can go on as it was.
+    pub(crate) fn of_new_segment(self) -> Self {
+        match self {
+            Self::Disk { path, source, .. } if is_full(&source) => {
+                Self::FullOfFiles { path, source: Some(source) }
+            }
+            Self::Disk { path, source, .. } if is_too_many_open(&source) => {
+                Self::TooManyOpen { path, source }
+            }
+            error => error,
+        }
+    }
+}
+
+/// `ENOSPC`, which also stands for a file system without inodes, and `EDQUOT`.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn is_too_many_open(error: &io::Error) -> bool {
+    let limits = [Errno::MFILE, Errno::NFILE];
+    error.raw_os_error().is_some_and(|code| limits.iter().any(|limit| limit.raw_os_error() == code))
 }

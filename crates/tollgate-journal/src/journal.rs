@@ -1,10 +1,13 @@
 //! Writing a journal.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::attest::Attested;
 use crate::disk::Held;
-use crate::format::{GROUP_BYTES_MAX, Kind, LOCK, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
+use crate::format::{
+    GROUP_BYTES_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
+};
 use crate::frame::{FRAME_HEADER_BYTES, RECORD_PREFIX_BYTES, encode, payload_bytes};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
@@ -97,9 +100,10 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Full`] and [`JournalError::TooLarge`]: nothing was changed, and later appends may succeed.
-    /// After any other error it is unknown whether the group is stored, and every further append fails with
-    /// [`JournalError::Closed`]: only opening the journal anew can tell.
+    /// [`JournalError::Full`], [`JournalError::FullOfFiles`], [`JournalError::TooManyOpen`] and
+    /// [`JournalError::TooLarge`]: nothing was appended, and later appends may succeed. After any other error it is
+    /// unknown whether the group is stored, and every further append fails with [`JournalError::Closed`]: only opening
+    /// the journal anew can tell.
     pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<Appended, JournalError> {
         if self.is_closed {
             return Err(JournalError::Closed { path: self.disk.folder().into() });
@@ -109,12 +113,13 @@ impl Journal {
             return Err(JournalError::TooLarge { bytes: payload_bytes, bytes_max: GROUP_BYTES_MAX });
         }
         let frame_bytes = FRAME_HEADER_BYTES as u64 + payload_bytes;
-        self.check_room(frame_bytes)?;
+        let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
+        let needs_segment = !is_empty && self.options.segment_bytes_max < self.end.offset + frame_bytes;
+        self.check_room(frame_bytes, needs_segment)?;
 
         // Until everything has succeeded: an early return or a panic leaves the journal closed.
         self.is_closed = true;
-        let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
-        if !is_empty && self.options.segment_bytes_max < self.end.offset + frame_bytes {
+        if needs_segment {
             self.start_segment()?;
         }
         let link = encode(&mut self.frame, &self.end.link, self.end.header.salt, records);
@@ -159,9 +164,13 @@ impl Journal {
         self.end.attest_file.sync().map_err(failed)
     }
 
-    fn check_room(&self, needed_bytes: u64) -> Result<(), JournalError> {
+    fn check_room(&self, needed_bytes: u64, needs_segment: bool) -> Result<(), JournalError> {
         let path = || self.disk.folder().to_owned();
         let room = self.disk.room().map_err(JournalError::disk("measure the free space of", path()))?;
+        if needs_segment && room.is_out_of_files {
+            let path = path().join(segment_name(self.end.header.number + 1));
+            return Err(JournalError::FullOfFiles { path, source: None });
+        }
         // A new segment's header may come on top.
         let needed_bytes = needed_bytes + SEGMENT_HEADER_BYTES as u64;
         let kept_bytes = self.options.free_bytes_min;
@@ -177,6 +186,8 @@ impl Journal {
     }
 
     /// Seals the segment, whose groups are all durable, and starts the next.
+    ///
+    /// Opens the journal again when it cannot for a lack that passes: nothing has changed then.
     fn start_segment(&mut self) -> Result<(), JournalError> {
         let header = SegmentHeader {
             kind: self.options.kind,
@@ -186,10 +197,24 @@ impl Journal {
             salt: self.disk.salt(),
             previous_bytes: self.end.offset,
         };
-        self.end.file = segment::create(&*self.disk, &header)?;
+        let file = segment::create(&*self.disk, &header).map_err(|error| self.stay_open(error))?;
+        segment::sync_names(&*self.disk)?;
+        self.end.file = file;
         self.end.header = header;
         self.end.offset = SEGMENT_HEADER_BYTES as u64;
         Ok(())
+    }
+
+    /// After a new segment could not be made.
+    fn stay_open(&mut self, error: JournalError) -> JournalError {
+        let error = error.of_new_segment();
+        if matches!(error, JournalError::FullOfFiles { .. } | JournalError::TooManyOpen { .. }) {
+            // What was begun of it must not be what takes up the last file. If it cannot be removed it is not in the
+            // way: the next one is made in its place.
+            let _: io::Result<()> = self.disk.remove(NEW_SEGMENT);
+            self.is_closed = false;
+        }
+        error
     }
 }
 

@@ -93,7 +93,7 @@ fn settle(
         disk.remove(NEW_SEGMENT).map_err(folder_failed("remove an unfinished segment from"))?;
     }
     // The rename that gave the last segment its name may have been cut off from its sync.
-    disk.sync_folder().map_err(folder_failed("sync"))?;
+    segment::sync_names(disk)?;
 
     let attest_file = AttestFile::open(disk).map_err(folder_failed("open the attestation in"))?;
     attest_file.write(&Attested { segment, link }).map_err(folder_failed("write the attestation in"))?;
@@ -130,7 +130,7 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
         previous_bytes: 0,
     };
     segment::create(disk, &header)?;
-    Ok(())
+    segment::sync_names(disk)
 }
 
 /// Checks each segment's header and the lengths of the sealed ones, before the long walk, and adds up all lengths.

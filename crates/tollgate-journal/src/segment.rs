@@ -5,7 +5,9 @@ use std::io;
 use crate::format::{HeaderError, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION, segment_name};
 use crate::{Disk, DiskFile, Fault, JournalError};
 
-/// Makes the segment that `header` describes, durable when this returns.
+/// Makes the segment that `header` describes. It is durable, but its name is not before the folder is synced.
+///
+/// When this fails the journal is what it was before: only what has a segment's name belongs to it.
 pub(crate) fn create(disk: &dyn Disk, header: &SegmentHeader) -> Result<Box<dyn DiskFile>, JournalError> {
     let name = segment_name(header.number);
     let path = disk.folder().join(&name);
@@ -15,9 +17,14 @@ pub(crate) fn create(disk: &dyn Disk, header: &SegmentHeader) -> Result<Box<dyn 
     // IMPORTANT: the header is durable before the file gets its name, so a segment never lacks it.
     file.sync_data().map_err(JournalError::disk("sync", path.clone()))?;
     disk.rename(NEW_SEGMENT, &name).map_err(JournalError::disk("rename the new", path))?;
-    // IMPORTANT: the name is durable before any group is written, or a power cut takes the file with its groups.
-    disk.sync_folder().map_err(JournalError::disk("sync", disk.folder().into()))?;
     Ok(file)
+}
+
+/// Makes the names of segments durable.
+///
+/// IMPORTANT: before any group is written to a new one, or a power cut takes the file with its groups.
+pub(crate) fn sync_names(disk: &dyn Disk) -> Result<(), JournalError> {
+    disk.sync_folder().map_err(JournalError::disk("sync", disk.folder().into()))
 }
 
 /// Reads the header of segment `number` from its `file`.

@@ -36,8 +36,8 @@ pub(crate) fn at_open(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
 pub(crate) fn at_append(n_records: usize) -> impl FnOnce(JournalError) -> LedgerError {
     move |error| {
         let remedy = match &error {
-            JournalError::Full { .. } => Remedy::FreeSpace,
-            JournalError::TooLarge { .. } => Remedy::Retry,
+            JournalError::Full { .. } | JournalError::FullOfFiles { .. } => Remedy::FreeSpace,
+            JournalError::TooManyOpen { .. } | JournalError::TooLarge { .. } => Remedy::Retry,
             // Whatever else it is, what the disk holds is not known.
             _ => Remedy::Restart,
         };

@@ -117,6 +117,8 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 pub struct Room {
     /// Bytes that this process may still use.
     pub free_bytes: u64,
+    /// Whether the file system has no file (no inode) left to give. Some have no fixed number of them; then never.
+    pub is_out_of_files: bool,
 }
 
 /// What came of trying to take a folder.

@@ -105,7 +105,10 @@ impl Disk for RealDisk {
 
     fn room(&self) -> io::Result<Room> {
         let figures = rustix::fs::fstatvfs(&self.folder)?;
-        Ok(Room { free_bytes: figures.f_bavail.saturating_mul(figures.f_frsize) })
+        Ok(Room {
+            free_bytes: figures.f_bavail.saturating_mul(figures.f_frsize),
+            is_out_of_files: 0 < figures.f_files && figures.f_favail == 0,
+        })
     }
 
     fn lock(&self, name: &str) -> io::Result<Lock> {

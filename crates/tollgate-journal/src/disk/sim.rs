@@ -32,6 +32,10 @@ pub enum Failure {
     Short,
     /// The call does nothing and fails because the disk is full.
     Full,
+    /// The call does nothing and fails because the user has used up its quota.
+    OverQuota,
+    /// The call does nothing and fails because the process has too many files open.
+    TooManyOpen,
 }
 
 /// Mistakes of a disk, or of whoever uses it, that tests must notice.
@@ -63,6 +67,7 @@ struct State {
     life: u64,
     is_locked: bool,
     capacity_bytes: Option<u64>,
+    is_out_of_files: bool,
     n_salts: u64,
 }
 
@@ -140,6 +145,11 @@ impl SimDisk {
         self.state().used_bytes()
     }
 
+    /// Whether the disk says from now on that it has no file left to give.
+    pub fn run_out_of_files(&self, is_out_of_files: bool) {
+        self.state().is_out_of_files = is_out_of_files;
+    }
+
     /// The process dies, as by `kill -9`: what it wrote stays, synced or not.
     pub fn kill(&self) {
         self.state().end_life();
@@ -215,7 +225,14 @@ enum Course {
     /// Carried out to a part of 0..=256 256ths, then the process is dead.
     Dies(usize),
     WritesHalf,
-    Fails(io::ErrorKind),
+    Fails(Refusal),
+}
+
+/// Why a call does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Kind(io::ErrorKind),
+    TooManyOpen,
 }
 
 impl State {
@@ -230,7 +247,7 @@ impl State {
             return Course::Succeeds;
         }
         match failure {
-            Failure::ErrorsFromThereOn => return Course::Fails(io::ErrorKind::Other),
+            Failure::ErrorsFromThereOn => return Course::Fails(OTHER),
             _ => self.failure = None,
         }
         match failure {
@@ -241,9 +258,11 @@ impl State {
                 let part = if dice.flip() { extremes[dice.below(2)] } else { dice.below(257) };
                 Course::Dies(part)
             }
-            Failure::Error | Failure::ErrorsFromThereOn => Course::Fails(io::ErrorKind::Other),
+            Failure::Error | Failure::ErrorsFromThereOn => Course::Fails(OTHER),
             Failure::Short => Course::WritesHalf,
-            Failure::Full => Course::Fails(io::ErrorKind::StorageFull),
+            Failure::Full => Course::Fails(Refusal::Kind(io::ErrorKind::StorageFull)),
+            Failure::OverQuota => Course::Fails(Refusal::Kind(io::ErrorKind::QuotaExceeded)),
+            Failure::TooManyOpen => Course::Fails(Refusal::TooManyOpen),
         }
     }
 
@@ -253,8 +272,8 @@ impl State {
             Course::Succeeds => {}
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(io::ErrorKind::Other)),
-            Course::Fails(kind) => return Err(failed(kind)),
+            Course::WritesHalf => return Err(failed(OTHER)),
+            Course::Fails(refusal) => return Err(failed(refusal)),
         }
         change.apply(&mut self.names);
         self.pending_names.push(change);
@@ -280,11 +299,11 @@ impl State {
             }
             Course::WritesHalf => {
                 file.fail_sync(&mut dice);
-                Err(failed(io::ErrorKind::Other))
+                Err(failed(OTHER))
             }
-            Course::Fails(kind) => {
+            Course::Fails(refusal) => {
                 file.fail_sync(&mut dice);
-                Err(failed(kind))
+                Err(failed(refusal))
             }
         }
     }
@@ -459,8 +478,14 @@ fn dead() -> io::Error {
     io::Error::other("the simulated process is dead")
 }
 
-fn failed(kind: io::ErrorKind) -> io::Error {
-    io::Error::new(kind, "simulated failure")
+/// An I/O error.
+const OTHER: Refusal = Refusal::Kind(io::ErrorKind::Other);
+
+fn failed(refusal: Refusal) -> io::Error {
+    match refusal {
+        Refusal::Kind(kind) => io::Error::new(kind, "simulated failure"),
+        Refusal::TooManyOpen => rustix::io::Errno::MFILE.into(),
+    }
 }
 
 impl Disk for SimDisk {
@@ -520,8 +545,8 @@ impl Disk for SimDisk {
             Course::Succeeds => {}
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(io::ErrorKind::Other)),
-            Course::Fails(kind) => return Err(failed(kind)),
+            Course::WritesHalf => return Err(failed(OTHER)),
+            Course::Fails(refusal) => return Err(failed(refusal)),
         }
         state.sync_names();
         if state.is_dead { Err(dead()) } else { Ok(()) }
@@ -533,7 +558,8 @@ impl Disk for SimDisk {
             return Err(dead());
         }
         let capacity = state.capacity_bytes.unwrap_or(u64::MAX);
-        Ok(Room { free_bytes: capacity.saturating_sub(state.used_bytes()) })
+        let free_bytes = capacity.saturating_sub(state.used_bytes());
+        Ok(Room { free_bytes, is_out_of_files: state.is_out_of_files })
     }
 
     fn lock(&self, _name: &str) -> io::Result<Lock> {
@@ -607,7 +633,7 @@ impl DiskFile for SimFile {
             Course::Succeeds => bytes.len(),
             Course::Dies(part) => bytes.len() * part / 256,
             Course::WritesHalf => bytes.len() / 2,
-            Course::Fails(kind) => return Err(failed(kind)),
+            Course::Fails(refusal) => return Err(failed(refusal)),
         };
         if let Some(capacity) = state.capacity_bytes {
             let length = state.files[self.file].bytes.len();
@@ -615,7 +641,7 @@ impl DiskFile for SimFile {
                 usize::try_from(capacity.saturating_sub(state.used_bytes())).map_err(io::Error::other)?;
             n_bytes = n_bytes.min((length + free).saturating_sub(offset));
             if n_bytes == 0 && !bytes.is_empty() {
-                return Err(failed(io::ErrorKind::StorageFull));
+                return Err(failed(Refusal::Kind(io::ErrorKind::StorageFull)));
             }
         }
         if 0 < n_bytes {
@@ -635,8 +661,8 @@ impl DiskFile for SimFile {
             Course::Succeeds => {}
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(io::ErrorKind::Other)),
-            Course::Fails(kind) => return Err(failed(kind)),
+            Course::WritesHalf => return Err(failed(OTHER)),
+            Course::Fails(refusal) => return Err(failed(refusal)),
         }
         state.files[self.file].change(Change::Truncate { length });
         if state.is_dead { Err(dead()) } else { Ok(()) }

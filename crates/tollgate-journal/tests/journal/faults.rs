@@ -6,8 +6,15 @@ use tollgate_journal::{Journal, JournalError, Options};
 use crate::common::{KIND, all_records, append, open, read_groups};
 use crate::model::Model;
 
-const FAILURES: [Failure; 5] =
-    [Failure::Death, Failure::Error, Failure::ErrorsFromThereOn, Failure::Short, Failure::Full];
+const FAILURES: [Failure; 7] = [
+    Failure::Death,
+    Failure::Error,
+    Failure::ErrorsFromThereOn,
+    Failure::Short,
+    Failure::Full,
+    Failure::OverQuota,
+    Failure::TooManyOpen,
+];
 
 #[derive(Debug, Clone, Copy)]
 enum End {
@@ -178,6 +185,67 @@ fn a_full_disk_is_refused_cleanly_and_forgiven() {
     disk.kill();
     drop(open().expect("open"));
     assert_eq!(all_records(&disk), ["one", "small enough", "x", "y"]);
+}
+
+/// A journal whose next group begins a new segment, and the record of that group.
+fn before_a_new_segment() -> (SimDisk, Journal, String) {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    append(&mut journal, &["one"]);
+    (disk, journal, "x".repeat(1000))
+}
+
+#[test]
+fn a_new_segment_that_finds_no_room_is_refused_and_forgiven() {
+    // Creating it, writing and syncing its header, renaming it.
+    for step in 1..=4 {
+        for failure in [Failure::Full, Failure::OverQuota, Failure::TooManyOpen] {
+            let (disk, mut journal, record) = before_a_new_segment();
+            for _ in 0..3 {
+                disk.fail_at(step, failure);
+                let error = journal.append(&[&record]).expect_err("no room");
+                let is_expected = match failure {
+                    Failure::TooManyOpen => matches!(error, JournalError::TooManyOpen { .. }),
+                    _ => matches!(error, JournalError::FullOfFiles { source: Some(_), .. }),
+                };
+                assert!(is_expected, "{error}");
+                assert!(error.to_string().starts_with("make sim/0000000000000002.segment: "), "{error}");
+                assert_eq!(disk.contents("new-segment"), None, "it takes up no file");
+            }
+            append(&mut journal, &["fits into the old one"]);
+            append(&mut journal, &[&record]);
+            disk.cut_power(step);
+            drop(open(&disk));
+            assert_eq!(all_records(&disk), ["one", "fits into the old one", &record]);
+        }
+    }
+}
+
+#[test]
+fn a_new_segment_that_fails_otherwise_closes_the_journal() {
+    for (step, failure) in
+        (1..=5).map(|step| (step, Failure::Error)).chain([(5, Failure::Full), (5, Failure::TooManyOpen)])
+    {
+        let (disk, mut journal, record) = before_a_new_segment();
+        disk.fail_at(step, failure);
+        let error = journal.append(&[&record]).expect_err("a failure");
+        assert!(matches!(error, JournalError::Disk { .. }), "{error}");
+        assert!(matches!(journal.append(&["more"]), Err(JournalError::Closed { .. })));
+    }
+}
+
+#[test]
+fn a_file_system_without_files_to_give_is_not_asked_for_one() {
+    let (disk, mut journal, record) = before_a_new_segment();
+    disk.run_out_of_files(true);
+    let n_changes = disk.n_changes();
+    let error = journal.append(&[&record]).expect_err("no file");
+    assert!(matches!(error, JournalError::FullOfFiles { source: None, .. }), "{error}");
+    assert_eq!(disk.n_changes(), n_changes, "nothing was tried");
+    append(&mut journal, &["needs no file"]);
+    disk.run_out_of_files(false);
+    append(&mut journal, &[&record]);
+    assert_eq!(all_records(&disk), ["one", "needs no file", &record]);
 }
 
 #[test]

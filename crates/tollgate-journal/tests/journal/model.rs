@@ -58,6 +58,8 @@ impl Model {
                     other => Err(format!("after a failure an append gave {other:?}")),
                 };
             }
+            // Nothing was appended, and the next group may be.
+            Err(JournalError::FullOfFiles { .. } | JournalError::TooManyOpen { .. }) => {}
             Err(error) => return Err(format!("an append gave {error}")),
         }
         Ok(true)
@@ -83,11 +85,13 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
     let mut model = Model::new(disk);
     for _ in 0..4 {
         if dice.flip() {
-            let failure = match dice.below(8) {
+            let failure = match dice.below(10) {
                 0 => Failure::Error,
                 1 => Failure::ErrorsFromThereOn,
                 2 => Failure::Short,
                 3 => Failure::Full,
+                4 => Failure::OverQuota,
+                5 => Failure::TooManyOpen,
                 _ => Failure::Death,
             };
             model.disk.fail_at(1 + dice.below(40) as u64, failure);

@@ -5,4 +5,5 @@ mod contract;
 mod damage;
 mod format;
 mod power;
+mod refused;
 mod reopen;
