@@ -57,13 +57,16 @@ fn duplicates_alone_write_nothing() {
 fn a_large_group_is_written_in_parts() {
     let disk = SimDisk::new();
     let (mut ledger, _) = open(&disk);
-    let large = |letter: &str| format!(r#"{{"uuid":7,"unit-name":"{}"}}"#, letter.repeat(15 << 20));
-    let posted = format!("[{},{},{},7]", large("a"), large("b"), large("c"));
+    // As large as a quarantined element is kept; a group of the journal holds 32 MiB.
+    let large = |number: u64| format!(r#"{{"uuid":{number},"unit-name":"{}"}}"#, "a".repeat(1 << 20));
+    let posted = format!("[{},7]", (0..40).map(large).collect::<Vec<_>>().join(","));
     let outcomes = ledger.writer.record(entries(&posted), received()).expect("record");
-    assert_eq!(outcomes, [1, 2, 3, 4].map(|quarantine_id| Outcome::Quarantined { quarantine_id }));
+    let expected: Vec<Outcome> =
+        (1..=41).map(|quarantine_id| Outcome::Quarantined { quarantine_id }).collect();
+    assert_eq!(outcomes, expected);
     drop(ledger);
     let (_, report) = open(&disk);
-    assert_eq!((report.n_groups, report.counts.n_quarantined), (2, 4));
+    assert_eq!((report.n_groups, report.counts.n_quarantined), (2, 41));
 }
 
 #[test]
