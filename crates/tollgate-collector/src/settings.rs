@@ -100,8 +100,12 @@ impl Settings {
         i64::try_from(Duration::from_secs(self.grace_period_seconds).as_nanos()).unwrap_or(i64::MAX)
     }
 
-    /// Says which setting cannot work, and why.
-    pub(crate) fn check(&self) -> Result<(), CollectorError> {
+    /// Checks all settings together, as [`crate::Collector::bind`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`CollectorError::Setting`] or [`CollectorError::AdminExposed`]: which setting cannot work, and why.
+    pub fn check(&self) -> Result<(), CollectorError> {
         if !self.admin.ip().is_loopback() {
             return Err(CollectorError::AdminExposed { admin: self.admin });
         }
@@ -116,6 +120,19 @@ impl Settings {
         ] {
             if value == 0 || u32::MAX as usize <= value {
                 return refuse(key, format!("{value} is outside 1 to {}", u32::MAX - 1));
+            }
+        }
+        for (key, value) in
+            [("body_bytes_max", self.body_bytes_max), ("compressed_bytes_max", self.compressed_bytes_max)]
+        {
+            if BODY_BYTES_LIMIT < value {
+                return refuse(
+                    key,
+                    format!(
+                        "{value} is above {BODY_BYTES_LIMIT} (64 MiB): a body may hold a single batch, and a \
+                         ledger has to take that in one record"
+                    ),
+                );
             }
         }
         for (key, value) in [
@@ -151,6 +168,10 @@ impl Settings {
 
 const DAY_MS: u64 = 86_400_000;
 
+/// What `body_bytes_max` may be, at most. A batch can be six times as long in the canonical form that is recorded as it
+/// came (`<` becomes `\u003c`), and a record of the embedded ledger's journal ends at 512 MiB.
+const BODY_BYTES_LIMIT: usize = 64 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +201,11 @@ mod tests {
         check_refused(
             |settings| settings.group_batches_max = 0,
             "use the setting group_batches_max: 0 is outside 1 to 4294967294",
+        );
+        check_refused(
+            |settings| settings.body_bytes_max = (64 << 20) + 1,
+            "use the setting body_bytes_max: 67108865 is above 67108864 (64 MiB): a body may hold a single batch, \
+             and a ledger has to take that in one record",
         );
         check_refused(
             |settings| settings.body_timeout_ms = 0,

@@ -80,9 +80,13 @@ pub(crate) struct Loaded {
 }
 
 impl Flags {
-    /// Reads all sources. Every error is one of usage and names the place to mend.
+    /// Reads all sources, and checks that what they say together can work. Every error is one of usage and names what to
+    /// mend.
     pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
-        self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))
+        let loaded = self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))?;
+        let checked = loaded.configuration.collector.check();
+        checked.map_err(|error| exit::as_usage(&error.into()))?;
+        Ok(loaded)
     }
 
     fn lay(

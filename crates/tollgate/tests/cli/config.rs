@@ -34,6 +34,15 @@ fn a_bad_configuration_is_wrong_usage() {
     assert_eq!((bad.exit, bad.stdout.as_str()), (Some(2), ""));
     assert!(bad.stderr.contains("t.toml") && bad.stderr.contains("listen_on"), "{}", bad.stderr);
 
+    // Each value is good by itself; the collector would not start with it.
+    let useless = run(&["config", "--admin", "0.0.0.0:0"]);
+    assert_eq!((useless.exit, useless.stdout.as_str()), (Some(2), ""));
+    assert!(useless.stderr.contains("loopback"), "{}", useless.stderr);
+    std::fs::write(&path, "[collector]\nbody_bytes_max = 67_108_865\n").expect("write");
+    let too_large = run(&["config", "--config", path.to_str().expect("UTF-8")]);
+    assert_eq!((too_large.exit, too_large.stdout.as_str()), (Some(2), ""));
+    assert!(too_large.stderr.contains("body_bytes_max: 67108865 is above"), "{}", too_large.stderr);
+
     let missing = run(&["config", "--config", "no/such.toml"]);
     assert_eq!(missing.exit, Some(2));
     assert!(missing.stderr.contains("no/such.toml"), "{}", missing.stderr);
