@@ -152,8 +152,9 @@ async fn quarantine(
 
 async fn quarantine_item(
     State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
+    path: PathResult<String>,
 ) -> Result<Json<QuarantineItem>, Problem> {
+    let id = in_path(path)?;
     let id: u64 = id.parse().map_err(|_| Problem::BadParameter {
         reason: format!("{id:?} is not the id of an element: a number."),
     })?;

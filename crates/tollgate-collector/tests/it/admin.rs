@@ -127,7 +127,9 @@ async fn what_is_not_there_and_what_is_not_understood_are_problems() {
     }
     running.get("/api/v1/quarantine?cursor=x").await.problem(400, "bad-parameter");
     running.get("/api/v1/quarantine/x").await.problem(400, "bad-parameter");
-    running.get("/api/v1/models/%ff").await.problem(400, "bad-parameter");
+    for path in ["models/%ff", "batches/m/%ff", "batches/%ff/b", "quarantine/%ff"] {
+        running.get(&format!("/api/v1/{path}")).await.problem(400, "bad-parameter");
+    }
     for path in ["/metrics", "/api/v1/models"] {
         let mut client = Client::connect(running.admin).await;
         let answer = client.request("POST", path, &[], &post_of("model", &["1"])).await;
