@@ -11,7 +11,7 @@ use tollgate_rules::Admitted;
 use tracing::warn;
 
 use crate::error::{Unusable, at_open, at_read, unusable};
-use crate::index::Index;
+use crate::index::{ElementKey, Index};
 use crate::reader::EmbeddedReader;
 use crate::record::Record;
 use crate::writer::EmbeddedWriter;
@@ -193,7 +193,8 @@ fn replay_record(index: &mut Index, bytes: &[u8], position: RecordPosition) -> R
     match Record::decode(bytes)? {
         Record::Batch { body, .. } => Ok(index.add_batch(&Admitted::from_canonical(body)?, position)?),
         Record::Quarantined(element) => {
-            Ok(index.add_quarantined(element.id, (element.batch_id(), element.digest), position)?)
+            let key = ElementKey::new(element.model_uuid, element.batch_uuid, element.digest);
+            Ok(index.add_quarantined(element.id, key, position)?)
         }
     }
 }

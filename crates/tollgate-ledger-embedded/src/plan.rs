@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tollgate_ledger::{Entry, Outcome};
 use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
 
-use crate::index::Index;
+use crate::index::{ElementKey, Index};
 
 /// A group's outcomes, true once its additions are durable.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ struct Planner<'a> {
     index: &'a Index,
     /// New in this group.
     batches: HashMap<&'a BatchId, Digest>,
-    quarantined: HashMap<(&'a BatchId, Digest), u64>,
+    quarantined: HashMap<ElementKey, u64>,
 }
 
 impl<'a> Planner<'a> {
@@ -92,13 +92,13 @@ impl<'a> Planner<'a> {
     }
 
     /// The quarantine's id of an element, and whether it is new.
-    fn set_aside(&mut self, id: &'a BatchId, digest: Digest) -> (u64, bool) {
-        let known = self.index.quarantine.find(&(id.clone(), digest));
-        if let Some(id) = known.or_else(|| self.quarantined.get(&(id, digest)).copied()) {
+    fn set_aside(&mut self, id: &BatchId, digest: Digest) -> (u64, bool) {
+        let key = ElementKey::new(&id.model_uuid, &id.batch_uuid, digest);
+        if let Some(id) = self.index.quarantine.find(key).or_else(|| self.quarantined.get(&key).copied()) {
             return (id, false);
         }
         let new_id = self.index.quarantine.next_id() + self.quarantined.len() as u64;
-        self.quarantined.insert((id, digest), new_id);
+        self.quarantined.insert(key, new_id);
         (new_id, true)
     }
 }

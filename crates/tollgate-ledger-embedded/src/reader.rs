@@ -10,6 +10,10 @@ use crate::error::{Unusable, at_read, mismatch};
 use crate::index::Index;
 use crate::record::{Record, RecordError, SetAside};
 
+/// A page of the quarantine ends behind the body with which it has this many bytes of them: each may be as long as a
+/// request.
+const PAGE_BYTES: usize = 8 << 20;
+
 /// Answers from the index, and bodies from the journal.
 #[derive(Debug)]
 pub(crate) struct EmbeddedReader {
@@ -79,7 +83,16 @@ impl Reader for EmbeddedReader {
     }
 
     fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
-        let positions = self.index().quarantine.list(page.after_id(), page.limit);
-        positions.into_iter().map(|position| self.quarantine_item(position)).collect()
+        let mut items = Vec::new();
+        let (mut id, mut n_bytes) = (page.after_id(), 0);
+        while items.len() < page.limit && n_bytes < PAGE_BYTES {
+            // The lock is not held while the disk is read.
+            let Some(position) = self.index().quarantine.position_after(id) else { break };
+            let item = self.quarantine_item(position)?;
+            id += 1;
+            n_bytes += item.body.len();
+            items.push(item);
+        }
+        Ok(items)
     }
 }

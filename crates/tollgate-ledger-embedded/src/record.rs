@@ -1,6 +1,6 @@
 //! The bytes of a ledger's records.
 
-use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
+use tollgate_rules::{Admitted, Digest, Quarantined};
 use tollgate_wire::Timestamp;
 
 /// The first byte of a record: what it is, and in which form. A form is never changed, only followed by another one.
@@ -34,13 +34,6 @@ pub(crate) struct SetAside<'a> {
     pub(crate) code: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) body: &'a [u8],
-}
-
-impl SetAside<'_> {
-    /// The ids that it came with.
-    pub(crate) fn batch_id(&self) -> BatchId {
-        BatchId { model_uuid: self.model_uuid.into(), batch_uuid: self.batch_uuid.into() }
-    }
 }
 
 /// Why bytes are no record. Their checksum matches, so a program wrote them that this one does not know, or a bug did.

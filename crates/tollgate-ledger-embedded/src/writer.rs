@@ -7,7 +7,7 @@ use tollgate_journal::{Journal, RecordPosition};
 use tollgate_ledger::{Entry, LedgerError, Outcome, Received, Remedy, Writer};
 
 use crate::error::at_append;
-use crate::index::Index;
+use crate::index::{ElementKey, Index};
 use crate::plan::{Addition, Plan, plan};
 use crate::record::{encode_batch, encode_quarantined};
 
@@ -61,7 +61,8 @@ fn add(index: &mut Index, addition: &Addition, position: RecordPosition) {
     let added = match addition {
         Addition::Batch(batch) => index.add_batch(batch, position),
         Addition::Quarantined { id, element } => {
-            index.add_quarantined(*id, (element.id.clone(), element.digest), position)
+            let key = ElementKey::new(&element.id.model_uuid, &element.id.batch_uuid, element.digest);
+            index.add_quarantined(*id, key, position)
         }
     };
     added.expect("the plan was made with this index, which nobody else writes to");

@@ -6,11 +6,12 @@ mod quarantine;
 
 use tollgate_journal::RecordPosition;
 use tollgate_ledger::Counts;
-use tollgate_rules::{Admitted, BatchId, Digest};
+use tollgate_rules::{Admitted, BatchId};
 
 use catalogue::Catalogue;
 use ids::Ids;
 pub(crate) use ids::Recorded;
+pub(crate) use quarantine::ElementKey;
 use quarantine::Quarantine;
 
 /// Everything that is derived from the journal up to some record.
@@ -49,7 +50,7 @@ impl Index {
     pub(crate) fn add_quarantined(
         &mut self,
         id: u64,
-        key: (BatchId, Digest),
+        key: ElementKey,
         position: RecordPosition,
     ) -> Result<(), Contradiction> {
         let expected = self.quarantine.next_id();

@@ -70,6 +70,27 @@ fn a_large_group_is_written_in_parts() {
 }
 
 #[test]
+fn a_page_of_long_elements_ends_early_and_none_is_left_out() {
+    let (mut ledger, _) = open(&SimDisk::new());
+    // Of each, 1 MiB is kept.
+    let long = |number: u64| format!(r#"{{"uuid":{number},"unit-name":"{}"}}"#, "x".repeat(2 << 20));
+    for number in 0..20 {
+        ledger.writer.record(entries(&format!("[{}]", long(number))), received()).expect("record");
+    }
+    let mut page = Page { cursor: None, limit: 15 };
+    let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+    loop {
+        let items = ledger.reader.quarantine(&page).expect("quarantine");
+        let Some(last) = items.last() else { break };
+        page.cursor = Some(last.id.to_string());
+        ids.extend(items.iter().map(|item| item.id));
+        lengths.push(items.len());
+    }
+    assert_eq!(ids, (1..=20).collect::<Vec<u64>>());
+    assert_eq!(lengths, [8, 8, 4], "8 MiB each");
+}
+
+#[test]
 fn an_export_runs_beside_an_open_ledger() {
     let parent = tempfile::tempdir().expect("a folder");
     let dir = parent.path().join("ledger");
