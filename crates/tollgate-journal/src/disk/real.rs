@@ -47,14 +47,16 @@ impl RealDisk {
     /// When it can neither be opened nor made.
     pub fn open_or_create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        match fs::create_dir(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        let was_there = match fs::create_dir(&path) {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
             Err(error) => return Err(error),
-        }
+        };
         // Also when it was there: whoever made it may have died before the next line.
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        let parent = parent.unwrap_or(Path::new("."));
+        let synced = File::open(parent).and_then(|folder| folder.sync_all());
+        check_parent_synced(synced, parent, was_there)?;
         Self::open(path)
     }
 
@@ -134,6 +136,21 @@ impl Disk for RealDisk {
     }
 }
 
+/// Whether to go on after `parent` was synced or was not.
+///
+/// A folder that was there already may have been made by an administrator in a parent that others may not read; the
+/// name is then the administrator's to keep.
+fn check_parent_synced(synced: io::Result<()>, parent: &Path, was_there: bool) -> io::Result<()> {
+    match synced {
+        Err(error) if was_there && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => {
+            let text = format!("sync the folder {} that it is in: {error}", parent.display());
+            Err(io::Error::new(error.kind(), text))
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Writes the id of this process to the file at `path`, for whoever is refused.
 ///
 /// Not being able to, as on a full disk, is no reason not to start.
@@ -194,5 +211,25 @@ impl DiskFile for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_that_may_not_be_read_is_in_the_way_of_a_new_folder_alone() {
+        let check = |kind: io::ErrorKind, was_there| {
+            check_parent_synced(Err(kind.into()), Path::new("/var/lib"), was_there)
+        };
+        check(io::ErrorKind::PermissionDenied, true).expect("the folder was there");
+        for (kind, was_there) in
+            [(io::ErrorKind::PermissionDenied, false), (io::ErrorKind::StorageFull, true)]
+        {
+            let error = check(kind, was_there).expect_err("not synced");
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().starts_with("sync the folder /var/lib that it is in: "), "{error}");
+        }
     }
 }
