@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
+use tollgate_ledger::{LedgerError, ModelSummary, Page, Reader, Remedy};
 use tollgate_rules::BatchId;
 use tracing::error;
 
@@ -19,6 +19,7 @@ use crate::health::Health;
 use crate::metrics::{Levels, MEDIA_TYPE};
 use crate::post::Post;
 use crate::problem::Problem;
+use crate::quarantine_routes;
 
 /// Rows on a page when nothing is said.
 const ROWS: usize = 100;
@@ -44,8 +45,8 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/models", get(models))
         .route("/api/v1/models/{model}", get(model))
         .route("/api/v1/batches/{model}/{batch}", get(batch))
-        .route("/api/v1/quarantine", get(quarantine))
-        .route("/api/v1/quarantine/{id}", get(quarantine_item))
+        .route("/api/v1/quarantine", get(quarantine_routes::list))
+        .route("/api/v1/quarantine/{id}", get(quarantine_routes::one))
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .with_state(admin)
@@ -89,17 +90,17 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response, Problem> {
 /// Which stretch of a listing is asked for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PageParameters {
+pub(crate) struct PageParameters {
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
-type PathResult<T> = Result<Path<T>, PathRejection>;
-type PageQuery = Result<Query<PageParameters>, QueryRejection>;
+pub(crate) type PathResult<T> = Result<Path<T>, PathRejection>;
+pub(crate) type PageQuery = Result<Query<PageParameters>, QueryRejection>;
 
 /// A stretch of a listing.
 #[derive(Serialize)]
-struct Rows<T> {
+pub(crate) struct Rows<T> {
     rows: Vec<T>,
     next_cursor: Option<String>,
 }
@@ -134,40 +135,9 @@ async fn batch(
     Ok(([(CONTENT_TYPE, "application/json")], canonical).into_response())
 }
 
-async fn quarantine(
-    State(admin): State<Arc<Admin>>,
-    query: PageQuery,
-) -> Result<Json<Rows<QuarantineItem>>, Problem> {
-    let page = page(query)?;
-    if let Some(cursor) = &page.cursor
-        && cursor.parse::<u64>().is_err()
-    {
-        let reason = format!("cursor {cursor:?} is not one that this listing gave: start without one.");
-        return Err(Problem::BadParameter { reason });
-    }
-    let limit = page.limit;
-    let found = admin.read(move |admin| admin.reader.quarantine(&one_more(page))).await?;
-    Ok(Json(rows(found, limit, |item| item.id.to_string())))
-}
-
-async fn quarantine_item(
-    State(admin): State<Arc<Admin>>,
-    path: PathResult<String>,
-) -> Result<Json<QuarantineItem>, Problem> {
-    let id = in_path(path)?;
-    let id: u64 = id.parse().map_err(|_| Problem::BadParameter {
-        reason: format!("{id:?} is not the id of an element: a number."),
-    })?;
-    let before = id.checked_sub(1).map(|before| before.to_string());
-    let page = Page { cursor: before, limit: 1 };
-    let found = admin.read(move |admin| admin.reader.quarantine(&page)).await?;
-    let item = found.into_iter().find(|item| item.id == id);
-    item.map(Json).ok_or(Problem::NoSuchItem { what: "element in quarantine" })
-}
-
 impl Admin {
     /// Asks the ledger, on a thread where that may take its time.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         self: Arc<Self>,
         question: impl FnOnce(&Self) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -186,13 +156,13 @@ impl Admin {
     }
 }
 
-fn in_path<T>(path: PathResult<T>) -> Result<T, Problem> {
+pub(crate) fn in_path<T>(path: PathResult<T>) -> Result<T, Problem> {
     let Path(parameters) =
         path.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
     Ok(parameters)
 }
 
-fn page(query: PageQuery) -> Result<Page, Problem> {
+pub(crate) fn page(query: PageQuery) -> Result<Page, Problem> {
     let Query(parameters) =
         query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
     let limit = parameters.limit.unwrap_or(ROWS);
@@ -204,11 +174,11 @@ fn page(query: PageQuery) -> Result<Page, Problem> {
 }
 
 /// A row more than wanted tells whether there is another page.
-fn one_more(page: Page) -> Page {
+pub(crate) fn one_more(page: Page) -> Page {
     Page { limit: page.limit + 1, ..page }
 }
 
-fn rows<T>(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Rows<T> {
+pub(crate) fn rows<T>(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Rows<T> {
     let there_are_more = limit < rows.len();
     rows.truncate(limit);
     let next_cursor = if there_are_more { rows.last().map(cursor) } else { None };

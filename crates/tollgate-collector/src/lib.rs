@@ -22,6 +22,7 @@ mod metrics;
 mod observe;
 mod post;
 mod problem;
+mod quarantine_routes;
 mod reply;
 mod server;
 mod settings;

@@ -1,6 +1,9 @@
 //! What operators see.
 #![expect(clippy::panic, reason = "a reader with a bug has to have one")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
 use tollgate_collector::{Collector, Settings};
 use tollgate_ledger::{
@@ -95,6 +98,80 @@ async fn models_batches_and_quarantine_are_listed_by_pages() {
     for id in [0, 3] {
         running.get(&format!("/api/v1/quarantine/{id}")).await.problem(404, "no-such-item");
     }
+}
+
+#[tokio::test]
+async fn long_elements_are_listed_by_their_beginning_and_shown_whole() {
+    let running = Running::start().await;
+    let long = json!({"uuid": "é".repeat(100_000)});
+    for n in 0..20 {
+        let short = json!({"uuid": format!("{n}")});
+        assert_eq!(running.post("/metrics", json!([short, long, n]).to_string()).await.status, 200);
+    }
+    let page = running.get("/api/v1/quarantine").await;
+    let rows = page.json()["rows"].as_array().expect("rows").clone();
+    assert_eq!(rows.len(), 41, "the long one is kept once");
+    for (row, id) in rows.iter().zip(1..) {
+        assert_eq!(row["id"], id);
+    }
+    assert_eq!((&rows[0]["body"], &rows[0]["body_bytes"]), (&json!(r#"{"uuid":"0"}"#), &json!(12)));
+    let long = long.to_string();
+    let beginning: String = long.chars().take(1_000).collect();
+    assert_eq!((&rows[1]["body"], &rows[1]["body_bytes"]), (&json!(beginning), &json!(long.len())));
+    let whole = running.get("/api/v1/quarantine/2").await.json();
+    assert_eq!((&whole["body"], &whole["body_bytes"]), (&json!(long), &json!(long.len())));
+    let page = running.get("/api/v1/quarantine?limit=11&cursor=9").await.json();
+    assert_eq!((page["rows"].as_array().expect("rows").len(), &page["next_cursor"]), (11, &json!("20")));
+}
+
+/// A read half with an endless quarantine of long elements, which notes how many were asked for at once.
+#[derive(Clone, Default)]
+struct Endless(Arc<AtomicUsize>);
+
+impl Reader for Endless {
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+
+    fn models(&self, _page: &Page) -> Result<Vec<ModelSummary>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn model(&self, _model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError> {
+        Ok(None)
+    }
+
+    fn batch(&self, _id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
+        Ok(None)
+    }
+
+    fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
+        self.0.fetch_max(page.limit, Ordering::SeqCst);
+        // Shorter than asked for, as a ledger may.
+        let ids = (page.after_id() + 1..).take(page.limit.min(3));
+        let item = |id| QuarantineItem {
+            id,
+            model_uuid: String::new(),
+            batch_uuid: String::new(),
+            unit_name: String::new(),
+            code: "undecodable".to_owned(),
+            reason: String::new(),
+            received: String::new(),
+            body: "x".repeat(1 << 20),
+        };
+        Ok(ids.map(item).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_long_elements_is_not_held_whole() {
+    let reader = Endless::default();
+    let running = Running::reading(reader.clone()).await;
+    let page = running.get("/api/v1/quarantine?limit=1000").await;
+    assert!(page.body.len() < 2 << 20, "{}", page.body.len());
+    let page = page.json();
+    assert_eq!((page["rows"].as_array().expect("rows").len(), &page["next_cursor"]), (1_000, &json!("1000")));
+    assert!(reader.0.load(Ordering::SeqCst) <= 8, "{reader:?}", reader = reader.0);
 }
 
 #[tokio::test]

@@ -307,7 +307,7 @@ fn every_page_of_a_listing_is_followed() {
     );
     assert!(
         list("quarantine", "csv")
-            .starts_with("id,received,model_uuid,batch_uuid,unit_name,code,reason,body\n")
+            .starts_with("id,received,model_uuid,batch_uuid,unit_name,code,reason,body_bytes,body\n1,")
     );
 }
 
