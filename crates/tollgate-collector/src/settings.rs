@@ -122,18 +122,15 @@ impl Settings {
                 return refuse(key, format!("{value} is outside 1 to {}", u32::MAX - 1));
             }
         }
-        for (key, value) in
-            [("body_bytes_max", self.body_bytes_max), ("compressed_bytes_max", self.compressed_bytes_max)]
-        {
-            if BODY_BYTES_LIMIT < value {
-                return refuse(
-                    key,
-                    format!(
-                        "{value} is above {BODY_BYTES_LIMIT} (64 MiB): a body may hold a single batch, and a \
-                         ledger has to take that in one record"
-                    ),
-                );
-            }
+        if BODY_BYTES_LIMIT < self.body_bytes_max {
+            return refuse(
+                "body_bytes_max",
+                format!(
+                    "{} is above {BODY_BYTES_LIMIT} (64 MiB): a body may hold a single batch, and a ledger has to \
+                     take that in one record",
+                    self.body_bytes_max
+                ),
+            );
         }
         for (key, value) in [
             ("header_timeout_ms", self.header_timeout_ms),
