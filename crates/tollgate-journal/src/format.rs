@@ -127,9 +127,11 @@ impl SegmentHeader {
         if crc32c::crc32c(&bytes[..124]) != u32_at(bytes, 124) {
             return Err(HeaderError::Fault(Fault::Header));
         }
-        let version = u32_at(bytes, 8);
-        if version != VERSION {
-            return Err(HeaderError::Newer(version));
+        match u32_at(bytes, 8) {
+            // No program ever wrote this one.
+            0 => return Err(HeaderError::Fault(Fault::Unknown)),
+            VERSION => {}
+            version => return Err(HeaderError::Newer(version)),
         }
         Ok(Self {
             kind: Kind(array_at(bytes, 16)),
@@ -189,11 +191,15 @@ mod tests {
 
     #[test]
     fn a_newer_header_is_told_from_a_damaged_one() {
-        let mut bytes = header().encode();
-        bytes[8] = 2;
-        let checksum = crc32c::crc32c(&bytes[..124]);
-        bytes[124..].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Newer(2)));
+        let decode_version = |version| {
+            let mut bytes = header().encode();
+            bytes[8] = version;
+            let checksum = crc32c::crc32c(&bytes[..124]);
+            bytes[124..].copy_from_slice(&checksum.to_le_bytes());
+            SegmentHeader::decode(&bytes)
+        };
+        assert_eq!(decode_version(2), Err(HeaderError::Newer(2)));
+        assert_eq!(decode_version(0), Err(HeaderError::Fault(Fault::Unknown)));
     }
 
     #[test]

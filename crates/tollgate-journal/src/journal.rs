@@ -164,9 +164,12 @@ impl Journal {
         self.end.attest_file.sync().map_err(failed)
     }
 
-    fn check_room(&self, needed_bytes: u64, needs_segment: bool) -> Result<(), JournalError> {
-        let path = || self.disk.folder().to_owned();
-        let room = self.disk.room().map_err(JournalError::disk("measure the free space of", path()))?;
+    fn check_room(&mut self, needed_bytes: u64, needs_segment: bool) -> Result<(), JournalError> {
+        let folder = self.disk.folder().to_owned();
+        let path = || folder.clone();
+        let room = self.disk.room().map_err(JournalError::disk("measure the free space of", path()));
+        // A disk that cannot say how full it is is trusted with nothing more.
+        let room = room.inspect_err(|_| self.is_closed = true)?;
         if needs_segment && room.is_out_of_files {
             let path = path().join(segment_name(self.end.header.number + 1));
             return Err(JournalError::FullOfFiles { path, source: None });

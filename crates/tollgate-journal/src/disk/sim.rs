@@ -68,6 +68,7 @@ struct State {
     is_locked: bool,
     capacity_bytes: Option<u64>,
     is_out_of_files: bool,
+    room_fails: bool,
     n_salts: u64,
 }
 
@@ -148,6 +149,11 @@ impl SimDisk {
     /// Whether the disk says from now on that it has no file left to give.
     pub fn run_out_of_files(&self, is_out_of_files: bool) {
         self.state().is_out_of_files = is_out_of_files;
+    }
+
+    /// Lets every further [`Disk::room`] fail.
+    pub fn fail_room(&self) {
+        self.state().room_fails = true;
     }
 
     /// The process dies, as by `kill -9`: what it wrote stays, synced or not.
@@ -556,6 +562,9 @@ impl Disk for SimDisk {
         let state = self.state();
         if state.is_dead {
             return Err(dead());
+        }
+        if state.room_fails {
+            return Err(failed(OTHER));
         }
         let capacity = state.capacity_bytes.unwrap_or(u64::MAX);
         let free_bytes = capacity.saturating_sub(state.used_bytes());

@@ -249,6 +249,18 @@ fn a_file_system_without_files_to_give_is_not_asked_for_one() {
 }
 
 #[test]
+fn a_disk_that_cannot_say_how_full_it_is_closes_the_journal() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    append(&mut journal, &["one"]);
+    disk.fail_room();
+    let error = journal.append(&["two"]).expect_err("no figure");
+    assert_eq!(error.to_string(), "measure the free space of sim");
+    assert!(matches!(journal.append(&["three"]), Err(JournalError::Closed { .. })));
+    assert_eq!(all_records(&disk), ["one"]);
+}
+
+#[test]
 fn a_disk_that_fills_up_in_the_middle_of_a_write_closes_the_journal() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
