@@ -37,7 +37,9 @@ pub(crate) fn at_append(n_records: usize) -> impl FnOnce(JournalError) -> Ledger
     move |error| {
         let remedy = match &error {
             JournalError::Full { .. } | JournalError::FullOfFiles { .. } => Remedy::FreeSpace,
-            JournalError::TooManyOpen { .. } | JournalError::TooLarge { .. } => Remedy::Retry,
+            JournalError::TooManyOpen { .. } => Remedy::Retry,
+            // One element that is longer than a record may be: it fails in the same way each time.
+            JournalError::TooLarge { .. } => Remedy::Repair,
             // Whatever else it is, what the disk holds is not known.
             _ => Remedy::Restart,
         };
@@ -68,4 +70,15 @@ pub(crate) fn unusable(position: RecordPosition, why: Unusable) -> LedgerError {
 pub(crate) fn mismatch(id: &BatchId) -> LedgerError {
     let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
     LedgerError::new(Remedy::Repair, step).because("what is stored does not match its digest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_never_be_recorded_is_not_to_be_tried_again() {
+        let error = at_append(1)(JournalError::TooLarge { bytes: 2, bytes_max: 1 });
+        assert_eq!(error.remedy(), Remedy::Repair);
+    }
 }

@@ -3,13 +3,15 @@
 /// What the caller can do about a failed ledger call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Nothing was changed: the same call may succeed later (HTTP 503).
+    /// The same call may succeed later (HTTP 503). Of a group a part may have been recorded: sent again, it comes back as
+    /// duplicates.
     Retry,
-    /// Nothing was changed and nothing can be until there is room on the disk (HTTP 507).
+    /// The call cannot succeed until there is room on the disk (HTTP 507). Of a group a part may have been recorded, as
+    /// above.
     FreeSpace,
     /// The ledger is closed for writing until the process restarts and recovers (HTTP 503, then exit).
     Restart,
-    /// What is stored is damaged; a person has to look (HTTP 500).
+    /// What is stored is damaged, or what is asked for can never be done; a person has to look (HTTP 500).
     Repair,
 }
 
