@@ -13,6 +13,9 @@ use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
 use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, RecordPosition, Recovery, Visitor};
 
+/// Memory for a frame that is kept from one append to the next, at most: one large group must not hold its own for ever.
+const FRAME_BYTES_KEPT: usize = 4 << 20;
+
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -130,6 +133,8 @@ impl Journal {
         // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
         // what it could not write, and another sync would succeed for nothing.
         self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
+        self.frame.clear();
+        self.frame.shrink_to(FRAME_BYTES_KEPT);
         let group = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
         self.end.link = link;
         self.end.offset += frame_bytes;
@@ -138,7 +143,7 @@ impl Journal {
         Ok(Appended { group, records: record_positions(group, records) })
     }
 
-    /// The end of the last group.
+    /// The end of the last group: what is derived up to here goes on by [`Reader::groups_after`].
     #[must_use]
     pub fn end(&self) -> Checkpoint {
         let OpenEnd { header, offset, link, .. } = &self.end;
@@ -229,4 +234,18 @@ fn record_positions<R: AsRef<[u8]>>(group: GroupPosition, records: &[R]) -> Vec<
         position
     };
     records.iter().map(position).collect()
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use crate::sim::SimDisk;
+
+    #[test]
+    fn a_large_group_does_not_hold_its_memory() {
+        let options = Options::for_testing(Kind::new("test"));
+        let (mut journal, _) = Journal::open(SimDisk::new().shared(), options).expect("open");
+        journal.append(&[vec![0; 2 * FRAME_BYTES_KEPT]]).expect("append");
+        assert!(journal.frame.capacity() <= FRAME_BYTES_KEPT, "{} bytes", journal.frame.capacity());
+    }
 }

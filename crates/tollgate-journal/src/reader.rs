@@ -75,7 +75,8 @@ impl Reader {
         Groups::from_start(self.disk.clone())
     }
 
-    /// The groups behind `checkpoint`, which this journal once gave; should it not be this journal's, the first
+    /// The groups behind `checkpoint`, which this journal once gave: for whoever follows a writer, or keeps what it derived
+    /// together with the checkpoint that it stands for and reads only the rest. Should it not be this journal's, the first
     /// group does not continue the hash chain and is an error.
     ///
     /// # Errors
