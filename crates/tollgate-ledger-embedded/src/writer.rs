@@ -15,6 +15,9 @@ use crate::record::{encode_batch, encode_quarantined};
 /// while it is written and read.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
+/// Memory for records that is kept from one group to the next, at most.
+const BYTES_KEPT: usize = 4 << 20;
+
 /// Owns the journal.
 #[derive(Debug)]
 pub(crate) struct EmbeddedWriter {
@@ -48,7 +51,10 @@ impl EmbeddedWriter {
             .collect();
         let records: Vec<&[u8]> = ranges.into_iter().map(|range| &self.bytes[range]).collect();
         // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
-        let appended = self.journal.append(&records).map_err(at_append(records.len()))?;
+        let appended = self.journal.append(&records).map_err(at_append(records.len()));
+        self.bytes.clear();
+        self.bytes.shrink_to(BYTES_KEPT);
+        let appended = appended?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         for (addition, position) in additions.iter().zip(appended.records) {
             add(&mut index, addition, position);
