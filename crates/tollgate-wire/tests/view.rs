@@ -174,7 +174,7 @@ const MANY: usize = 300_000;
 #[track_caller]
 fn check_many(body: &[u8], n_elements: usize) {
     let document = Document::new(body);
-    assert_eq!(document.elements().filter(|element| element.is_ok()).count(), n_elements);
+    assert_eq!(document.elements().filter(Result::is_ok).count(), n_elements);
     let owned = from_slice::<Option<Vec<MetricBatch>>>(body).expect("batches");
     assert_eq!(owned.map(|batches| batches.len()), Some(n_elements));
 }
