@@ -4,10 +4,12 @@
 //! A waiter that has gone changes nothing for the others: what it sent is recorded and its answer is dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
+use tokio::time::timeout;
 use tollgate_ledger::{Entry, LedgerError, Outcome, Remedy, Writer};
 use tollgate_wire::Timestamp;
 use tracing::{debug, error, warn};
@@ -36,10 +38,23 @@ pub(crate) enum Unrecorded {
 #[derive(Clone)]
 pub(crate) struct CommitQueue {
     jobs: mpsc::UnboundedSender<Message>,
-    /// One permit a batch that may wait: this is what bounds `jobs`.
+    /// One permit a batch that may wait: this, with `turn`, is what bounds `jobs`.
     room: Arc<Semaphore>,
-    queue_batches_max: usize,
+    /// One permit: large requests wait beside the room, one at a time. In the room they would find place only when nobody
+    /// else waits, which beside steady small senders is never.
+    turn: Arc<Semaphore>,
+    /// Batches in `jobs`.
+    n_waiting: Arc<AtomicUsize>,
+    /// A request with more batches than this is a large one.
+    room_share_max: usize,
 }
+
+/// Part of the room that one request may take. The rest is for others.
+const ROOM_SHARE: usize = 4;
+
+/// How long a large request waits for its turn, at most, with its body in memory. Some groups' time: a disk that takes longer
+/// does not take what comes.
+const TURN_WAIT_MS: u64 = 10_000;
 
 /// The thread that owns the ledger's write half, seen from outside.
 pub(crate) struct Committer {
@@ -55,10 +70,23 @@ enum Message {
 struct Job {
     entries: Vec<Entry>,
     answer: oneshot::Sender<Result<Vec<Outcome>, Unrecorded>>,
-    /// Room in the queue, given back when the job is taken into a group.
-    room: OwnedSemaphorePermit,
+    /// Given back when the job is taken into a group.
+    place: Place,
     /// What the entries hold of the budget, given back when they are recorded.
     reservation: Reservation,
+}
+
+/// The place of a job in the queue, given back when this is dropped.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    n_batches: usize,
+    n_waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.n_waiting.fetch_sub(self.n_batches, Ordering::SeqCst);
+    }
 }
 
 /// Starts the thread that owns `writer`.
@@ -72,7 +100,13 @@ pub(crate) fn start(
     #[expect(clippy::disallowed_methods, reason = "`room` bounds it, by batches instead of jobs")]
     let (jobs, waiting) = mpsc::unbounded_channel();
     let (end, ended) = oneshot::channel();
-    let room = Arc::new(Semaphore::new(queue_batches_max));
+    let queue = CommitQueue {
+        jobs,
+        room: Arc::new(Semaphore::new(queue_batches_max)),
+        turn: Arc::new(Semaphore::new(1)),
+        n_waiting: Arc::default(),
+        room_share_max: (queue_batches_max / ROOM_SHARE).max(1),
+    };
     let committer = CommitterThread { group_batches_max, metrics, health };
     thread::Builder::new()
         .name("committer".to_owned())
@@ -82,31 +116,45 @@ pub(crate) fn start(
             end.send(end_of_ledger).ok();
         })
         .map_err(|source| CollectorError::Thread { source })?;
-    Ok((CommitQueue { jobs, room, queue_batches_max }, Committer { ended }))
+    Ok((queue, Committer { ended }))
 }
 
 impl CommitQueue {
     /// Makes the entries durable and says what became of each, in the same order.
     ///
-    /// The entries go in before this waits: when the answer is dropped half-way, they are recorded all the same.
+    /// A request is let in at once or not at all, except for a large one, which waits for its turn. When the answer is
+    /// dropped half-way by then, the entries are recorded all the same.
     pub(crate) async fn commit(
         &self,
         entries: Vec<Entry>,
         reservation: Reservation,
     ) -> Result<Vec<Outcome>, Unrecorded> {
-        // A request with more than the queue may ever hold waits for an empty queue's worth of room.
-        let n_batches = entries.len().min(self.queue_batches_max);
-        let n_batches = u32::try_from(n_batches).map_err(|_| Unrecorded::QueueFull)?;
-        let room = match self.room.clone().try_acquire_many_owned(n_batches) {
-            Ok(room) => room,
-            Err(TryAcquireError::NoPermits) => return Err(Unrecorded::QueueFull),
-            Err(TryAcquireError::Closed) => return Err(Unrecorded::Closed),
-        };
+        let place = self.place(entries.len()).await?;
         let (answer, outcomes) = oneshot::channel();
-        let job = Job { entries, answer, room, reservation };
+        let job = Job { entries, answer, place, reservation };
         self.jobs.send(Message::Record(job)).map_err(|_| Unrecorded::Closed)?;
         // A job that the committer drops unanswered was not recorded: the ledger is closed.
         outcomes.await.unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    async fn place(&self, n_batches: usize) -> Result<Place, Unrecorded> {
+        let permit = if n_batches <= self.room_share_max {
+            let n_permits = u32::try_from(n_batches).map_err(|_| Unrecorded::QueueFull)?;
+            self.room.clone().try_acquire_many_owned(n_permits).map_err(|refused| match refused {
+                TryAcquireError::NoPermits => Unrecorded::QueueFull,
+                TryAcquireError::Closed => Unrecorded::Closed,
+            })?
+        } else {
+            // In the order in which they came.
+            let turn = self.turn.clone().acquire_owned();
+            match timeout(Duration::from_millis(TURN_WAIT_MS), turn).await {
+                Ok(Ok(permit)) => permit,
+                Ok(Err(_closed)) => return Err(Unrecorded::Closed),
+                Err(_elapsed) => return Err(Unrecorded::QueueFull),
+            }
+        };
+        self.n_waiting.fetch_add(n_batches, Ordering::SeqCst);
+        Ok(Place { _permit: permit, n_batches, n_waiting: self.n_waiting.clone() })
     }
 
     /// Whether nothing can be committed just now, however small: worth knowing before a body is read.
@@ -122,12 +170,13 @@ impl CommitQueue {
 
     /// How many batches wait.
     pub(crate) fn n_waiting(&self) -> usize {
-        self.queue_batches_max.saturating_sub(self.room.available_permits())
+        self.n_waiting.load(Ordering::SeqCst)
     }
 
     /// Lets nothing more in. What waits is recorded, then the ledger is closed.
     pub(crate) fn close(&self) {
         self.room.close();
+        self.turn.close();
         // When nobody receives, the committer has ended already.
         self.jobs.send(Message::Close).ok();
     }
@@ -177,7 +226,7 @@ impl CommitterThread {
         let mut entries = Vec::with_capacity(group.iter().map(|job| job.entries.len()).sum());
         let mut waiters = Vec::with_capacity(group.len());
         for job in group {
-            drop(job.room);
+            drop(job.place);
             waiters.push((job.entries.len(), job.answer, job.reservation));
             entries.extend(job.entries);
         }

@@ -42,7 +42,8 @@ pub struct Settings {
     /// is a group of its own.
     pub group_batches_max: usize,
     /// Batches that may wait for their group, at most; beyond that a request is answered 503. Some groups' worth:
-    /// enough to keep the disk busy, little enough that nobody waits long.
+    /// enough to keep the disk busy, little enough that nobody waits long. A request with more than a quarter of it waits
+    /// beside the others instead, for up to ten seconds, and such requests take turns: one at a time.
     pub queue_batches_max: usize,
     /// How long requests in flight may take to end after the collector was told to stop. Below the 90 seconds after
     /// which a service manager kills.

@@ -23,15 +23,16 @@ async fn answer(post: JoinHandle<Answer>) -> Answer {
 #[tokio::test]
 async fn a_full_queue_is_told_and_nothing_of_it_is_lost() {
     let (step, held) = Held::step();
-    let settings = Settings { queue_batches_max: 5, ..Settings::for_testing() };
+    let settings = Settings { queue_batches_max: 4, ..Settings::for_testing() };
     let script = Script::of([step]);
     let running = Running::scripted(settings, script.clone()).await;
-    let first = post_later(running.wire, &["1"]);
+    let mut posts = vec![post_later(running.wire, &["1"])];
     held.began().await;
-    let second = post_later(running.wire, &["2", "3"]);
-    running.wait_for_metric(QUEUE, 2.0).await;
-    let third = post_later(running.wire, &["4", "5", "6"]);
-    running.wait_for_metric(QUEUE, 5.0).await;
+    for (n_waiting, uuid) in ["2", "3", "4", "5"].iter().enumerate() {
+        running.wait_for_metric(QUEUE, n_waiting as f64).await;
+        posts.push(post_later(running.wire, &[uuid]));
+    }
+    running.wait_for_metric(QUEUE, 4.0).await;
 
     let refused = running.post("/metrics", post_of("model", &["7"])).await;
     refused.problem(503, "overloaded");
@@ -42,11 +43,11 @@ async fn a_full_queue_is_told_and_nothing_of_it_is_lost() {
     client.answer().await.problem(503, "overloaded"); // Before its body is read.
 
     held.go_on(Step::Record);
-    assert_eq!(answer(first).await.acks("model"), ["1"]);
-    assert_eq!(answer(second).await.acks("model"), ["2", "3"]);
-    assert_eq!(answer(third).await.acks("model"), ["4", "5", "6"]);
-    assert_eq!(script.groups(), [1, 5], "what waited went into one group");
-    assert_eq!(running.counts().n_batches, 6);
+    for (post, uuid) in posts.into_iter().zip(1..) {
+        assert_eq!(answer(post).await.acks("model"), [format!("{uuid}")]);
+    }
+    assert_eq!(script.groups(), [1, 4], "what waited went into one group");
+    assert_eq!(running.counts().n_batches, 5);
     assert_eq!(running.post("/metrics", post_of("model", &["7"])).await.acks("model"), ["7"]);
 }
 
@@ -59,11 +60,62 @@ async fn a_request_larger_than_a_group_and_than_the_queue_is_recorded_whole() {
     let first = post_later(running.wire, &["1"]);
     held.began().await;
     let large = post_later(running.wire, &["2", "3", "4", "5", "6"]);
-    running.wait_for_metric(QUEUE, 3.0).await;
+    running.wait_for_metric(QUEUE, 5.0).await;
     held.go_on(Step::Record);
     assert_eq!(answer(first).await.acks("model"), ["1"]);
     assert_eq!(answer(large).await.acks("model").len(), 5);
     assert_eq!(script.groups(), [1, 5]);
+}
+
+#[tokio::test]
+async fn large_requests_take_turns_beside_small_ones() {
+    let (step, held) = Held::step();
+    let settings = Settings { queue_batches_max: 8, group_batches_max: 4, ..Settings::for_testing() };
+    let script = Script::of([step]);
+    let running = Running::scripted(settings, script.clone()).await;
+    let first = post_later(running.wire, &["1"]);
+    held.began().await;
+    let small = post_later(running.wire, &["2", "3"]);
+    running.wait_for_metric(QUEUE, 2.0).await;
+    let large = ["10", "11", "12", "13", "14", "15", "16", "17", "18", "19"];
+    let larger = ["20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31"];
+    let large_post = post_later(running.wire, &large);
+    running.wait_for_metric(QUEUE, 12.0).await;
+    let larger_post = post_later(running.wire, &larger);
+    // It waits with its body and is not in the queue; small ones go in meanwhile.
+    let n_connections = r#"tollgate_connections{listener="wire"}"#;
+    running.wait_for_metric(n_connections, 4.0).await;
+    let last = post_later(running.wire, &["4", "5"]);
+    running.wait_for_metric(QUEUE, 14.0).await;
+
+    held.go_on(Step::Record);
+    assert_eq!(answer(first).await.acks("model"), ["1"]);
+    assert_eq!(answer(small).await.acks("model"), ["2", "3"]);
+    assert_eq!(answer(large_post).await.acks("model"), large);
+    assert_eq!(answer(last).await.acks("model"), ["4", "5"]);
+    assert_eq!(answer(larger_post).await.acks("model"), larger);
+    assert_eq!(script.groups()[..3], [1, 2, 10]);
+    assert_eq!(running.counts().n_batches, 27);
+    running.wait_for_metric(QUEUE, 0.0).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_is_answered_when_the_ledger_fails() {
+    let (step, held) = Held::step();
+    let settings = Settings { queue_batches_max: 4, ..Settings::for_testing() };
+    let running = Running::scripted(settings, Script::of([step])).await;
+    let first = post_later(running.wire, &["1"]);
+    held.began().await;
+    let mut posts = vec![first, post_later(running.wire, &["2", "3"])];
+    running.wait_for_metric(QUEUE, 2.0).await;
+    posts.push(post_later(running.wire, &["4", "5"]));
+    let both = 2 * post_of("model", &["2", "3"]).len() + post_of("model", &["1"]).len();
+    running.wait_for_metric("tollgate_in_flight_bytes", both as f64).await;
+    held.go_on(Step::Fail(Remedy::Restart));
+    for post in posts {
+        answer(post).await.problem(503, "ledger-closed");
+    }
+    running.ended().await.expect_err("it cannot go on");
 }
 
 #[tokio::test]
