@@ -54,9 +54,6 @@ pub trait Reader: Send + Sync {
 
     /// Quarantined elements in the order of their ids, from after `page.cursor` (an id in decimal).
     ///
-    /// Bodies can be long, so a page may end before `page.limit`; only one behind the last element, or of limit 0, is
-    /// empty.
-    ///
     /// A page may end before its limit, so that long bodies are not all held at once; it has at least one element as
     /// long as there is one. Only an empty page is the end.
     ///
