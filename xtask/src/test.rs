@@ -7,8 +7,8 @@ use crate::needs;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// Documents of the differential run: ten times as many as it takes to reach every rule of the generator.
-const N_DOCUMENTS: &str = "500000";
+/// Documents of the differential run: four times as many as it takes to reach every rule of the generator.
+const N_DOCUMENTS: &str = "200000";
 
 /// How often the collector is killed while batches are delivered to it.
 const N_KILLS: &str = "20";
