@@ -1,10 +1,10 @@
-//! The bytes that all requests together may hold.
+//! The memory that all requests together may hold.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What all requests together may hold of posted bodies. It refuses rather than waits: a request that waited for others
+/// What all requests together may hold: bodies, what is decoded from them, and answers. It refuses rather than waits: a request that waited for others
 /// with its own body half read could wait for requests that wait for it.
 #[derive(Clone)]
 pub(crate) struct Budget {
@@ -12,17 +12,25 @@ pub(crate) struct Budget {
     bytes_max: usize,
 }
 
-/// Part of a budget, given back when it is dropped. It goes where the body's content goes: with the request, and into
-/// the queue of the ledger when the request's client is long gone.
+/// Part of a budget, given back when it is dropped. It goes where the content goes: with the request, through the queue of
+/// the ledger even when the request's client is long gone, and with the answer until all of it has been written.
 #[must_use]
 pub(crate) struct Reservation {
-    free: Arc<Semaphore>,
+    budget: Budget,
     held: OwnedSemaphorePermit,
 }
 
-/// There is not that much left.
+/// Why no more is reserved.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BudgetSpent;
+pub(crate) enum BudgetError {
+    /// Others hold it just now.
+    Spent,
+    /// It is more than all there is.
+    NeverEnough {
+        /// All there is.
+        bytes_max: usize,
+    },
+}
 
 impl Budget {
     pub(crate) fn new(bytes_max: usize) -> Self {
@@ -31,8 +39,8 @@ impl Budget {
 
     /// Nothing yet.
     pub(crate) fn reservation(&self) -> Reservation {
-        let held = take(&self.free, 0).expect("nothing can always be taken");
-        Reservation { free: self.free.clone(), held }
+        let held = self.take(0).expect("nothing can always be taken");
+        Reservation { budget: self.clone(), held }
     }
 
     /// Whether this much could be reserved just now.
@@ -44,19 +52,31 @@ impl Budget {
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes_max.saturating_sub(self.free.available_permits())
     }
+
+    fn take(&self, n_bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().try_acquire_many_owned(u32::try_from(n_bytes).ok()?).ok()
+    }
 }
 
 impl Reservation {
     /// Reserves until this much is held.
-    pub(crate) fn grow_to(&mut self, n_bytes: usize) -> Result<(), BudgetSpent> {
+    pub(crate) fn grow_to(&mut self, n_bytes: usize) -> Result<(), BudgetError> {
         let more = n_bytes.saturating_sub(self.held.num_permits());
-        self.held.merge(take(&self.free, more).ok_or(BudgetSpent)?);
+        match self.budget.take(more) {
+            Some(taken) => self.held.merge(taken),
+            None if self.budget.bytes_max < n_bytes => {
+                return Err(BudgetError::NeverEnough { bytes_max: self.budget.bytes_max });
+            }
+            None => return Err(BudgetError::Spent),
+        }
         Ok(())
     }
-}
 
-fn take(free: &Arc<Semaphore>, n_bytes: usize) -> Option<OwnedSemaphorePermit> {
-    free.clone().try_acquire_many_owned(u32::try_from(n_bytes).ok()?).ok()
+    /// Gives back until no more than this is held.
+    pub(crate) fn shrink_to(&mut self, n_bytes: usize) {
+        let surplus = self.held.num_permits().saturating_sub(n_bytes);
+        drop(self.held.split(surplus));
+    }
 }
 
 #[cfg(test)]
@@ -70,12 +90,17 @@ mod tests {
         let mut second = budget.reservation();
         assert_eq!(first.grow_to(60), Ok(()));
         assert_eq!(first.grow_to(50), Ok(()), "less than held changes nothing");
-        assert_eq!(second.grow_to(41), Err(BudgetSpent));
+        assert_eq!(second.grow_to(41), Err(BudgetError::Spent));
+        assert_eq!(second.grow_to(101), Err(BudgetError::NeverEnough { bytes_max: 100 }));
         assert_eq!(second.grow_to(40), Ok(()));
         assert!(!budget.has_room(1));
         assert_eq!(budget.held_bytes(), 100);
         drop(first);
         assert_eq!(second.grow_to(100), Ok(()));
+        second.shrink_to(100);
+        assert_eq!(budget.held_bytes(), 100);
+        second.shrink_to(30);
+        assert_eq!(budget.held_bytes(), 30);
         drop(second);
         assert_eq!(budget.held_bytes(), 0);
     }

@@ -1,14 +1,22 @@
 //! From a document to what is recorded: each element admitted or set aside.
 
 use tollgate_ledger::Entry;
-use tollgate_rules::{Posted, judge, limits};
+use tollgate_rules::{Posted, Reading, judge, limits};
 use tollgate_wire::Document;
 
+use crate::budget::{BudgetError, Reservation};
 use crate::problem::Problem;
 
 /// Metrics of one batch and labels of one metric that are kept while they are decided on. Some more than are admitted, so that
 /// the reason can say how many there were; what has more is set aside unread.
 const KEPT_MAX: usize = 2 * limits::METRICS_PER_BATCH_MAX;
+
+/// What an element takes besides its texts and its metrics, from here until its answer is written: its places in the lists
+/// and maps of a group and of the ledger, and its part of the answer.
+const ELEMENT_BYTES: usize = 768;
+
+/// What a text takes besides its bytes.
+const ALLOCATION_BYTES: usize = 16;
 
 /// A decoded document: for each element, in order, what goes into the ledger and what its answer needs.
 #[derive(Debug, Default)]
@@ -19,8 +27,18 @@ pub(crate) struct Decoded {
 
 /// Decides on every element. Only a document that is not JSON of the right outer shape, or that has too many elements, is
 /// refused; a bad element is set aside and its neighbours go on.
-pub(crate) fn decode(document: &[u8], batches_max: usize) -> Result<Decoded, Problem> {
+///
+/// A few bytes of JSON can become hundreds in memory, so `reservation`, which covers the document, grows with what is
+/// decoded, and covers that alone in the end.
+pub(crate) fn decode(
+    document: &[u8],
+    batches_max: usize,
+    reservation: &mut Reservation,
+) -> Result<Decoded, Problem> {
     let mut decoded = Decoded::default();
+    let n_document_bytes = text_bytes(document);
+    let mut n_bytes = 0;
+    reserve(reservation, n_document_bytes)?;
     for element in Document::new(document).keeping_at_most(KEPT_MAX).elements() {
         let element = element.map_err(|error| Problem::BadJson {
             reason: format!("Failed to {error}. Nothing of it was recorded."),
@@ -30,8 +48,55 @@ pub(crate) fn decode(document: &[u8], batches_max: usize) -> Result<Decoded, Pro
             return Err(Problem::TooManyBatches { batches_max });
         }
         let verdict = judge(&element);
-        decoded.posted.push(Posted::new(&element, &verdict));
-        decoded.entries.push(verdict.into());
+        let posted = Posted::new(&element, &verdict);
+        let entry = Entry::from(verdict);
+        n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
+        reserve(reservation, n_document_bytes + n_bytes)?;
+        decoded.posted.push(posted);
+        decoded.entries.push(entry);
     }
+    reservation.shrink_to(n_bytes);
     Ok(decoded)
+}
+
+fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
+    reservation.grow_to(n_bytes).map_err(|error| match error {
+        BudgetError::Spent => Problem::Overloaded { what: "bytes" },
+        BudgetError::NeverEnough { bytes_max } => Problem::TooManyMetrics { bytes_max },
+    })
+}
+
+/// The document and, when it has to be repaired, the text made of it: three bytes for each that is not UTF-8.
+fn text_bytes(document: &[u8]) -> usize {
+    if std::str::from_utf8(document).is_ok() { document.len() } else { 4 * document.len() }
+}
+
+fn posted_bytes(posted: &Posted) -> usize {
+    let Posted { id, model_name, unit_name, from_jimm: _, quarantined: _ } = posted;
+    [&id.model_uuid, &id.batch_uuid, model_name, unit_name].into_iter().map(|text| bytes_of(text)).sum()
+}
+
+fn entry_bytes(entry: &Entry) -> usize {
+    match entry {
+        Entry::Batch(batch) => {
+            let id = batch.id();
+            let texts =
+                [&id.model_uuid, &id.batch_uuid, batch.model_name(), batch.unit_name(), batch.charm_url()];
+            let texts: usize = texts.into_iter().map(bytes_of).sum();
+            let readings: usize = batch.readings().iter().map(reading_bytes).sum();
+            texts + readings + batch.body().len()
+        }
+        Entry::Quarantine(element) => {
+            let texts = [&element.id.model_uuid, &element.id.batch_uuid, &element.unit_name];
+            texts.into_iter().map(|text| bytes_of(text)).sum::<usize>() + element.body.len()
+        }
+    }
+}
+
+fn reading_bytes(reading: &Reading) -> usize {
+    size_of::<Reading>() + bytes_of(&reading.key) + bytes_of(&reading.labels)
+}
+
+fn bytes_of(text: &str) -> usize {
+    if text.is_empty() { 0 } else { text.len() + ALLOCATION_BYTES }
 }

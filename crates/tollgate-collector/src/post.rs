@@ -119,8 +119,8 @@ fn decide(
     let mut reservation = received.reservation;
     let document = decompress(received.bytes, received.encoding, body_bytes_max)?;
     metrics.count_body(document.len());
-    reservation.grow_to(document.len()).map_err(|_| Problem::Overloaded { what: "bytes" })?;
-    Ok((decode(&document, batches_max)?, reservation))
+    let decoded = decode(&document, batches_max, &mut reservation)?;
+    Ok((decoded, reservation))
 }
 
 impl From<Unrecorded> for Problem {

@@ -26,6 +26,8 @@ pub(crate) enum Problem {
     BodyTooLarge { what: &'static str, bytes_max: usize },
     /// The body has more elements than are taken at once.
     TooManyBatches { batches_max: usize },
+    /// What the body says takes more memory than there is for all requests together.
+    TooManyMetrics { bytes_max: usize },
     /// The body is compressed in a way that is not understood, or more than once.
     UnsupportedEncoding { encodings: String },
     /// As much is being worked on as is allowed.
@@ -96,6 +98,9 @@ impl Problem {
             Self::TooManyBatches { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too-many-batches", "The body has too many batches")
             }
+            Self::TooManyMetrics { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-many-metrics", "The body has too many metrics")
+            }
             Self::UnsupportedEncoding { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", "The encoding is not supported")
             }
@@ -132,6 +137,12 @@ impl Problem {
             Self::TooManyBatches { batches_max } => {
                 format!(
                     "A body may have {batches_max} batches. Nothing of it was recorded: post fewer at once."
+                )
+            }
+            Self::TooManyMetrics { bytes_max } => {
+                format!(
+                    "Decoded, a body may take {bytes_max} bytes. Nothing of it was recorded: post fewer metrics at \
+                     once."
                 )
             }
             Self::UnsupportedEncoding { encodings } => format!(
@@ -181,6 +192,7 @@ impl Problem {
             | Self::BadParameter { .. }
             | Self::NotReady { .. }
             | Self::TooManyBatches { .. }
+            | Self::TooManyMetrics { .. }
             | Self::NoSuchPath
             | Self::NoSuchItem { .. }
             | Self::MethodNotAllowed

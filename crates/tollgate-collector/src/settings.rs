@@ -26,8 +26,10 @@ pub struct Settings {
     pub compressed_bytes_max: usize,
     /// Batches in one request, at most. A batch that says anything has hundreds of bytes; this is for those that do not.
     pub request_batches_max: usize,
-    /// The bodies of all requests together, at most; beyond that a request is answered 503. What controllers send takes
-    /// two to three times its body once it is decoded, so this keeps memory near 200 MiB when all of it is in use.
+    /// What all requests together hold, at most: bodies, what is decoded from them, and answers that are not read yet.
+    /// Beyond that a request is answered 503, and one that alone would need more 413. The largest body of a controller
+    /// needs some 140 MiB for a moment, so the default lets it pass beside others. The process takes up to half as much
+    /// again, besides what the ledger keeps.
     pub in_flight_bytes_max: usize,
     /// How long a connection may take to send a request's head, and how long it may idle between requests. Senders
     /// post every five minutes, so nothing is gained by waiting longer.
@@ -61,7 +63,7 @@ impl Default for Settings {
             body_bytes_max: 32 << 20,
             compressed_bytes_max: 16 << 20,
             request_batches_max: 100_000,
-            in_flight_bytes_max: 64 << 20,
+            in_flight_bytes_max: 256 << 20,
             header_timeout_ms: 10_000,
             body_timeout_ms: 60_000,
             write_timeout_ms: 30_000,

@@ -274,6 +274,31 @@ async fn too_many_batches_are_refused_before_they_take_memory() {
 }
 
 #[tokio::test]
+async fn what_becomes_much_when_it_is_decoded_is_counted() {
+    let running = Running::start().await; // A body may have 1 MiB, and all together may take 4.
+    let batch = |uuid: &str, n_metrics: usize| {
+        let metrics = vec![r#"{"value":"0"}"#; n_metrics].join(",");
+        format!(r#"{{"uuid":"{uuid}","env-uuid":"model","metrics":[{metrics}]}}"#)
+    };
+    // Each metric has 14 bytes, and then 80 as a reading and 56 in its canonical form.
+    let too_many = format!("[{},{},{}]", batch("1", 9_990), batch("2", 9_990), batch("3", 9_990));
+    assert!(too_many.len() < Settings::for_testing().body_bytes_max / 2);
+    let refused = running.post("/metrics", &too_many).await;
+    let problem = refused.problem(413, "too-many-metrics");
+    let detail =
+        "Decoded, a body may take 4194304 bytes. Nothing of it was recorded: post fewer metrics at once.";
+    assert_eq!(problem["detail"], detail);
+    let broken = |n_bytes: usize| [&b"[\""[..], &vec![0xff; n_bytes], b"\"]"].concat();
+    // Made UTF-8 it has three times the bytes, beside the original; one MiB of that is set aside.
+    running.post("/metrics", broken(1_000_000)).await.problem(413, "too-many-metrics");
+    assert_eq!(running.post("/metrics", broken(700_000)).await.status, 200);
+    assert_eq!(running.counts(), Counts { n_quarantined: 1, ..Counts::default() });
+    let enough = format!("[{},{}]", batch("1", 9_990), batch("2", 9_990));
+    assert_eq!(running.post("/metrics", &enough).await.acks("model"), ["1", "2"]);
+    running.wait_for_metric("tollgate_in_flight_bytes", 0.0).await;
+}
+
+#[tokio::test]
 async fn encodings_that_are_not_understood_are_refused_before_the_body_is_read() {
     let running = Running::start().await;
     for headers in [

@@ -10,6 +10,7 @@ use tollgate_ledger::Remedy;
 use crate::harness::{Answer, Client, Held, Running, Script, Step, metric, post_of, request_bytes, soon};
 
 const QUEUE: &str = "tollgate_queue_batches";
+const IN_FLIGHT: &str = "tollgate_in_flight_bytes";
 
 fn post_later(wire: SocketAddr, uuids: &[&str]) -> JoinHandle<Answer> {
     let body = post_of("model", uuids);
@@ -106,11 +107,12 @@ async fn who_waits_for_a_turn_is_answered_when_the_ledger_fails() {
     let running = Running::scripted(settings, Script::of([step])).await;
     let first = post_later(running.wire, &["1"]);
     held.began().await;
+    let held_by_first = running.metric(IN_FLIGHT).await;
     let mut posts = vec![first, post_later(running.wire, &["2", "3"])];
     running.wait_for_metric(QUEUE, 2.0).await;
+    let held_by_second = running.metric(IN_FLIGHT).await - held_by_first;
     posts.push(post_later(running.wire, &["4", "5"]));
-    let both = 2 * post_of("model", &["2", "3"]).len() + post_of("model", &["1"]).len();
-    running.wait_for_metric("tollgate_in_flight_bytes", both as f64).await;
+    running.wait_for_metric(IN_FLIGHT, held_by_first + 2.0 * held_by_second).await;
     held.go_on(Step::Fail(Remedy::Restart));
     for post in posts {
         answer(post).await.problem(503, "ledger-closed");
@@ -261,6 +263,8 @@ async fn a_client_that_goes_away_changes_nothing_for_the_others() {
     let running = Running::scripted(Settings::for_testing(), script.clone()).await;
     let first = post_later(running.wire, &["1"]);
     held.began().await;
+    let held_by_one = running.metric(IN_FLIGHT).await;
+    assert!(post_of("model", &["1"]).len() as f64 <= held_by_one);
     let mut gone = Client::connect(running.wire).await;
     gone.send(&request_bytes("POST", "/metrics", &[], &post_of("model", &["2"]))).await;
     running.wait_for_metric(QUEUE, 1.0).await;
@@ -268,15 +272,14 @@ async fn a_client_that_goes_away_changes_nothing_for_the_others() {
     running.wait_for_metric(QUEUE, 2.0).await;
     drop(gone);
     running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 2.0).await;
-    let held_bytes = 3 * post_of("model", &["1"]).len();
-    let in_flight = running.metric("tollgate_in_flight_bytes").await;
-    assert_eq!(in_flight, held_bytes as f64, "what waits is held, also of a client that is gone");
+    let in_flight = running.metric(IN_FLIGHT).await;
+    assert_eq!(in_flight, 3.0 * held_by_one, "what waits is held, also of a client that is gone");
     held.go_on(Step::Record);
     assert_eq!(answer(first).await.acks("model"), ["1"]);
     assert_eq!(answer(third).await.acks("model"), ["3"]);
     assert_eq!(script.groups(), [1, 2], "what it sent was recorded all the same");
     assert_eq!(running.counts().n_batches, 3);
-    assert_eq!(running.metric("tollgate_in_flight_bytes").await, 0.0);
+    assert_eq!(running.metric(IN_FLIGHT).await, 0.0);
     assert_eq!(
         running.post("/metrics", post_of("model", &["2"])).await.acks("model"),
         ["2"],
@@ -333,7 +336,7 @@ async fn a_post_that_was_arriving_at_a_shutdown_is_still_recorded() {
     let (first_half, second_half) = request.split_at(request.len() - 100);
     let mut client = Client::connect(running.wire).await;
     client.send(first_half).await;
-    running.wait_for_metric("tollgate_in_flight_bytes", (post_of("model", &["1"]).len() - 100) as f64).await;
+    running.wait_for_metric(IN_FLIGHT, (post_of("model", &["1"]).len() - 100) as f64).await;
     let (wire, admin, ledger) = (running.wire, running.admin, running.ledger.clone());
     let run = running.begin_stop();
     soon(async { while TcpStream::connect(wire).await.is_ok() {} }).await;
