@@ -60,7 +60,7 @@ impl Go {
     /// Whose wire types the comparison acts on.
     pub(crate) fn types(&self) -> String {
         match &self.romulus {
-            Some(checkout) => format!("the real types of romulus, from {}", checkout.display()),
+            Some(checkout) => format!("the types of the romulus in {}", checkout.display()),
             None => {
                 format!("our declarations of romulus' types ({ROMULUS} names no checkout of the real ones)")
             }
