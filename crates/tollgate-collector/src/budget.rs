@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What all requests together may hold: bodies, what is decoded from them, and answers. It refuses rather than waits: a request that waited for others
@@ -77,6 +78,25 @@ impl Reservation {
         let surplus = self.held.num_permits().saturating_sub(n_bytes);
         drop(self.held.split(surplus));
     }
+
+    /// Bytes that count as held until the last reference to them is gone.
+    pub(crate) fn cover(mut self, bytes: Vec<u8>) -> Bytes {
+        // What they took while they were made was reserved before; should they be more, refusing them frees nothing.
+        self.grow_to(bytes.len()).ok();
+        self.shrink_to(bytes.len());
+        Bytes::from_owner(Covered { bytes, _reservation: self })
+    }
+}
+
+struct Covered {
+    bytes: Vec<u8>,
+    _reservation: Reservation,
+}
+
+impl AsRef<[u8]> for Covered {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +121,12 @@ mod tests {
         assert_eq!(budget.held_bytes(), 100);
         second.shrink_to(30);
         assert_eq!(budget.held_bytes(), 30);
-        drop(second);
+        let whole = second.cover(vec![7; 20]);
+        assert_eq!(budget.held_bytes(), 20);
+        let part = whole.slice(5..7);
+        drop(whole);
+        assert_eq!((budget.held_bytes(), &*part), (20, &[7, 7][..]));
+        drop(part);
         assert_eq!(budget.held_bytes(), 0);
     }
 }

@@ -69,11 +69,19 @@ enum Message {
 /// The entries of one request on their way into the ledger.
 struct Job {
     entries: Vec<Entry>,
-    answer: oneshot::Sender<Result<Vec<Outcome>, Unrecorded>>,
+    answer: oneshot::Sender<Result<Recorded, Unrecorded>>,
     /// Given back when the job is taken into a group.
     place: Place,
-    /// What the entries hold of the budget, given back when they are recorded.
+    /// What the request holds of the budget. It comes back with the outcomes: the answer is still to be written.
     reservation: Reservation,
+}
+
+/// The entries of one request are durable.
+pub(crate) struct Recorded {
+    /// What became of each, in the same order.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The request's part of the budget.
+    pub(crate) reservation: Reservation,
 }
 
 /// The place of a job in the queue, given back when this is dropped.
@@ -128,7 +136,7 @@ impl CommitQueue {
         &self,
         entries: Vec<Entry>,
         reservation: Reservation,
-    ) -> Result<Vec<Outcome>, Unrecorded> {
+    ) -> Result<Recorded, Unrecorded> {
         let place = self.place(entries.len()).await?;
         let (answer, outcomes) = oneshot::channel();
         let job = Job { entries, answer, place, reservation };
@@ -258,9 +266,10 @@ impl CommitterThread {
                     "recorded a group"
                 );
                 let mut outcomes = outcomes.into_iter();
-                for (n_entries, answer, _reservation) in waiters {
+                for (n_entries, answer, reservation) in waiters {
+                    let outcomes = outcomes.by_ref().take(n_entries).collect();
                     // A waiter that has gone does not hear of it.
-                    answer.send(Ok(outcomes.by_ref().take(n_entries).collect())).ok();
+                    answer.send(Ok(Recorded { outcomes, reservation })).ok();
                 }
                 Ok(())
             }

@@ -26,6 +26,7 @@ mod quarantine_routes;
 mod reply;
 mod server;
 mod settings;
+mod timed_writes;
 mod wire_routes;
 
 pub use collector::Collector;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::Settings;
 use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
-use crate::commit::{CommitQueue, Unrecorded};
+use crate::commit::{CommitQueue, Recorded, Unrecorded};
 use crate::decode::{Decoded, decode};
 use crate::decompress::{Encoding, decompress};
 use crate::metrics::Metrics;
@@ -53,8 +54,8 @@ impl Post {
         }
     }
 
-    /// Records what was posted and gives the body of the answer.
-    pub(crate) async fn answer(&self, request: Request, shape: AnswerShape) -> Result<Vec<u8>, Problem> {
+    /// Records what was posted and gives the body of the answer, which counts as held until it has been written.
+    pub(crate) async fn answer(&self, request: Request, shape: AnswerShape) -> Result<Bytes, Problem> {
         let (head, body) = request.into_parts();
         if let Some(unrecorded) = self.queue.refuses_all() {
             body::throw_away(&head.headers, body);
@@ -69,8 +70,8 @@ impl Post {
         let (Decoded { entries, posted }, reservation) =
             self.work(is_small, move || decide(received, body_bytes_max, batches_max, &metrics)).await??;
 
-        let outcomes = if entries.is_empty() {
-            Vec::new() // Nothing to promise, so nothing to wait for.
+        let Recorded { outcomes, reservation } = if entries.is_empty() {
+            Recorded { outcomes: Vec::new(), reservation } // Nothing to promise, so nothing to wait for.
         } else {
             self.queue.commit(entries, reservation).await?
         };
@@ -80,10 +81,11 @@ impl Post {
         let grace_period = self.grace_period;
         let uuid = Uuid::new_v4().to_string();
         let answer = self.work(is_small, move || reply(uuid, posted, &outcomes, shape, grace_period)).await?;
-        answer.map_err(|error| {
+        let answer = answer.map_err(|error| {
             error!(%error, "an answer cannot be written: a bug");
             Problem::Bug
-        })
+        })?;
+        Ok(reservation.cover(answer))
     }
 
     /// Does what takes the processor for a while: small things here, others on a thread of their own, so that the

@@ -18,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 use tracing::{debug, error, warn};
 
 use crate::Settings;
 use crate::metrics::{ListenerName, Metrics};
+use crate::timed_writes::TimedWrites;
 
 /// Heads are small: a dozen headers of a Go client. What is larger is answered 431.
 const HEADERS_MAX: usize = 64;
@@ -147,9 +147,7 @@ impl Server {
             let _open = open;
             // Answers are small and wanted at once. Where this cannot be set they come a little later.
             stream.set_nodelay(true).ok();
-            let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(limits.write_timeout));
-            let io = TokioIo::new(Box::pin(stream));
+            let io = TokioIo::new(TimedWrites::new(stream, limits.write_timeout));
 
             let began = Arc::new(AtomicBool::new(false));
             let service = {

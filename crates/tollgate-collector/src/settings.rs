@@ -36,7 +36,8 @@ pub struct Settings {
     pub header_timeout_ms: u64,
     /// How long a request's body may take in all. A post of 1,000 batches passes at 120 kbit/s.
     pub body_timeout_ms: u64,
-    /// How long one write of an answer may wait for its reader. An answer mostly fits the kernel's buffer.
+    /// How long an answer may take to be read, from when its reader first makes it wait until the last of it is taken. An
+    /// answer mostly fits the kernel's buffer; one of 1 MB passes at 140 kbit/s.
     pub write_timeout_ms: u64,
     /// Open connections of senders, at most; more wait in the kernel's queue. Each takes a file and some 20 KiB.
     pub connections_max: usize,
@@ -66,7 +67,7 @@ impl Default for Settings {
             in_flight_bytes_max: 256 << 20,
             header_timeout_ms: 10_000,
             body_timeout_ms: 60_000,
-            write_timeout_ms: 30_000,
+            write_timeout_ms: 60_000,
             connections_max: 4_096,
             group_batches_max: 10_000,
             queue_batches_max: 50_000,

@@ -279,7 +279,7 @@ async fn a_client_that_goes_away_changes_nothing_for_the_others() {
     assert_eq!(answer(third).await.acks("model"), ["3"]);
     assert_eq!(script.groups(), [1, 2], "what it sent was recorded all the same");
     assert_eq!(running.counts().n_batches, 3);
-    assert_eq!(running.metric(IN_FLIGHT).await, 0.0);
+    running.wait_for_metric(IN_FLIGHT, 0.0).await;
     assert_eq!(
         running.post("/metrics", post_of("model", &["2"])).await.acks("model"),
         ["2"],

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 use tollgate_collector::Settings;
 
 use crate::harness::{Answer, Client, Running, post_of, request_bytes, soon};
@@ -91,6 +93,51 @@ async fn who_does_not_read_its_answers_is_closed() {
         () = closed => {}
         () = async { sending.await; std::future::pending().await } => {}
     }
+}
+
+/// A collector that takes large posts and gives their answers this long, and a client of it that has posted what is answered
+/// by some 10 MB: more than the kernel buffers for a client with a small buffer.
+async fn with_a_long_answer(write_timeout_ms: u64) -> (Running, TcpStream, usize) {
+    let Settings { listen, admin, .. } = Settings::for_testing();
+    let settings = Settings { listen, admin, write_timeout_ms, ..Settings::default() };
+    let running = Running::with(settings).await;
+    let uuids: Vec<String> = (0..20_000).map(|n| format!("{n:0500}")).collect();
+    let uuids: Vec<&str> = uuids.iter().map(String::as_str).collect();
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(64 << 10).expect("a small buffer");
+    let mut stream = soon(socket.connect(running.wire)).await.expect("connect");
+    soon(stream.write_all(&request_bytes("POST", "/metrics", &[], &post_of("model", &uuids))))
+        .await
+        .expect("the post is taken");
+    let status = r#"tollgate_requests_total{listener="wire",route="/metrics",status="200"}"#;
+    running.wait_for_metric(status, 1.0).await;
+    (running, stream, uuids.len() * 503)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_counts_as_held() {
+    let (running, stream, n_bytes_min) = with_a_long_answer(60_000).await;
+    assert_eq!(running.counts().n_batches, 20_000);
+    let in_flight = running.metric("tollgate_in_flight_bytes").await;
+    let n_bytes_min = n_bytes_min as f64;
+    assert!(n_bytes_min < in_flight && in_flight < n_bytes_min + 1_000.0, "{in_flight}");
+    drop(stream);
+    running.wait_for_metric("tollgate_in_flight_bytes", 0.0).await;
+}
+
+#[tokio::test]
+async fn who_reads_an_answer_too_slowly_is_closed_though_it_never_stops() {
+    let (running, mut stream, n_bytes_min) = with_a_long_answer(1_500).await;
+    let mut n_read = 0;
+    let mut piece = vec![0; 64 << 10];
+    // Each write is in time, as the kernel takes more every second or so; the answer as a whole is not, at 1.6 MB/s.
+    while let Ok(n @ 1..) = soon(stream.read(&mut piece)).await {
+        n_read += n;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    assert!(n_read < n_bytes_min, "{n_read} bytes");
+    running.wait_for_metric("tollgate_in_flight_bytes", 0.0).await;
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 0.0).await;
 }
 
 #[tokio::test]
