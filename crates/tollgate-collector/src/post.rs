@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use axum::body::Bytes;
 use axum::extract::Request;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tollgate_ledger::Outcome;
 use tollgate_wire::Nanoseconds;
@@ -28,6 +28,13 @@ const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 /// Up to this many elements an answer is written where its outcomes arrived.
 const AT_ONCE_BATCHES_MAX: usize = 1_000;
 
+/// A body of more bytes is decoded alone among its like. Two that grow at the same time, each beyond half of the budget, would
+/// both be refused, and again when they come again.
+const TOGETHER_BYTES_MAX: usize = 4 << 20;
+
+/// How many times its size a compressed body is taken for, before it is decompressed.
+const USUAL_RATIO: usize = 8;
+
 /// What answers posts.
 pub(crate) struct Post {
     pub(crate) budget: Budget,
@@ -35,6 +42,8 @@ pub(crate) struct Post {
     pub(crate) metrics: Arc<Metrics>,
     /// As many as there are cores: what decodes beyond that only takes memory.
     workers: Arc<Semaphore>,
+    /// One permit: large bodies are decoded one after the other.
+    large: Arc<Semaphore>,
     body_limits: BodyLimits,
     batches_max: usize,
     grace_period: Nanoseconds,
@@ -48,6 +57,7 @@ impl Post {
             queue,
             metrics,
             workers: Arc::new(Semaphore::new(n_workers)),
+            large: Arc::new(Semaphore::new(1)),
             body_limits: BodyLimits::of(settings),
             batches_max: settings.request_batches_max,
             grace_period: Nanoseconds(settings.grace_period_nanoseconds()),
@@ -67,8 +77,12 @@ impl Post {
         let is_small = received.encoding == Encoding::Identity && received.bytes.len() <= AT_ONCE_BYTES_MAX;
         let (body_bytes_max, batches_max) = (self.body_limits.body_bytes_max, self.batches_max);
         let metrics = self.metrics.clone();
-        let (Decoded { entries, posted }, reservation) =
-            self.work(is_small, move || decide(received, body_bytes_max, batches_max, &metrics)).await??;
+        let turn = self.turn_if_large(&received).await;
+        let decide = move || {
+            let _turn = turn;
+            decide(received, body_bytes_max, batches_max, &metrics)
+        };
+        let (Decoded { entries, posted }, reservation) = self.work(is_small, decide).await??;
 
         let Recorded { outcomes, reservation } = if entries.is_empty() {
             Recorded { outcomes: Vec::new(), reservation } // Nothing to promise, so nothing to wait for.
@@ -86,6 +100,15 @@ impl Post {
             Problem::Bug
         })?;
         Ok(reservation.cover(answer))
+    }
+
+    async fn turn_if_large(&self, received: &Received) -> Option<OwnedSemaphorePermit> {
+        let ratio = if received.encoding == Encoding::Identity { 1 } else { USUAL_RATIO };
+        let is_large = TOGETHER_BYTES_MAX / ratio < received.bytes.len();
+        if !is_large {
+            return None;
+        }
+        Some(self.large.clone().acquire_owned().await.expect("the semaphore is never closed"))
     }
 
     /// Does what takes the processor for a while: small things here, others on a thread of their own, so that the

@@ -59,6 +59,10 @@ async fn post(wire: SocketAddr, encoding: &str, body: &[u8]) -> u16 {
     std::str::from_utf8(&answer[9..]).expect("digits").parse().expect("a status")
 }
 
+async fn post_owned(wire: SocketAddr, body: String) -> u16 {
+    post(wire, "identity", body.as_bytes()).await
+}
+
 /// Posts `body` from many clients at once, answered by one of `expected` (alone, by the first), and gives by how much
 /// memory rose at its highest.
 async fn rise(
@@ -155,6 +159,15 @@ async fn hostile_bodies_take_time_and_no_more_memory_than_allowed() {
     println!("metrics of 14 bytes: 16 at once raised memory by {} KiB", rise / 1024);
     // Half as much again is the allocator's: buffers that grow, and what is not given back at once.
     assert!(rise < Settings::default().in_flight_bytes_max * 3 / 2, "{rise} bytes");
+
+    // Each needs most of the budget: they must not refuse one another to the last.
+    let half = format!("[{}]", (0..120).map(hostile_batch).collect::<Vec<_>>().join(","));
+    let posts: Vec<_> = (0..4).map(|_| tokio::spawn(post_owned(wire, half.clone()))).collect();
+    let mut statuses = Vec::new();
+    for post in posts {
+        statuses.push(post.await.expect("no panic"));
+    }
+    assert!(statuses.contains(&200), "{statuses:?}");
 
     let honest = full_body(honest_batch);
     assert_eq!(post(wire, "identity", &honest).await, 200, "the largest body of a controller passes");
