@@ -1,11 +1,12 @@
 //! What becomes of each element of a group, decided before anything is written.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use tollgate_ledger::{Entry, Outcome};
-use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
+use tollgate_rules::{Admitted, Digest, Quarantined};
 
-use crate::index::{ElementKey, Index};
+use crate::index::{Already, Index, IndexError, Key};
 
 /// A group's outcomes, true once its additions are durable.
 #[derive(Debug)]
@@ -17,88 +18,86 @@ pub(crate) struct Plan {
 /// Something new.
 #[derive(Debug)]
 pub(crate) enum Addition {
-    Batch(Admitted),
-    Quarantined { id: u64, element: Quarantined },
+    Batch { key: Key, batch: Admitted },
+    Quarantined { key: Key, id: u64, element: Quarantined },
 }
 
 /// Decides on the elements in order, each as if the ones before it were in the index.
-pub(crate) fn plan(index: &Index, group: Vec<Entry>) -> Plan {
-    let mut planner =
-        Planner { index, batches: HashMap::with_capacity(group.len()), quarantined: HashMap::new() };
-    let decisions: Vec<Decision> = group.iter().map(|entry| planner.decide(entry)).collect();
-    let outcomes = decisions.iter().map(|decision| decision.outcome).collect();
-    let additions = group.into_iter().zip(decisions).filter_map(|(entry, decision)| decision.addition(entry));
-    Plan { outcomes, additions: additions.collect() }
+pub(crate) fn plan(index: &Index, group: Vec<Entry>) -> Result<Plan, IndexError> {
+    let keys: Vec<Key> = group.iter().map(|entry| own_key(index, entry)).collect();
+    let known = index.find_all(&keys)?;
+    let mut planner = Planner {
+        index,
+        next_id: index.with_facts(|facts| facts.next_quarantine_id()),
+        batches: Pending::with_capacity_and_hasher(group.len(), BuildHasherDefault::default()),
+        quarantined: Pending::default(),
+    };
+    let mut plan = Plan { outcomes: Vec::with_capacity(group.len()), additions: Vec::with_capacity(group.len()) };
+    for ((entry, key), known) in group.into_iter().zip(keys).zip(known) {
+        let (outcome, addition) = match entry {
+            Entry::Batch(batch) => planner.record(batch, key, known.map(|known| known.digest))?,
+            Entry::Quarantine(element) => {
+                let (quarantine_id, addition) = planner.set_aside(element, key, known.map(|known| known.value));
+                (Outcome::Quarantined { quarantine_id }, addition)
+            }
+        };
+        plan.outcomes.push(outcome);
+        plan.additions.extend(addition);
+    }
+    Ok(plan)
 }
 
-/// What becomes of one element.
-#[derive(Debug, Clone, Copy)]
-struct Decision {
-    outcome: Outcome,
-    /// Whether there is nothing equal yet.
-    is_new: bool,
-}
-
-impl Decision {
-    fn addition(self, entry: Entry) -> Option<Addition> {
-        if !self.is_new {
-            return None;
-        }
-        Some(match (entry, self.outcome) {
-            (Entry::Batch(batch), Outcome::Recorded) => Addition::Batch(batch),
-            (Entry::Batch(batch), Outcome::Conflict { quarantine_id: id, recorded }) => {
-                Addition::Quarantined { id, element: Quarantined::conflict(batch, recorded) }
-            }
-            (Entry::Quarantine(element), Outcome::Quarantined { quarantine_id: id }) => {
-                Addition::Quarantined { id, element }
-            }
-            (Entry::Batch(_) | Entry::Quarantine(_), outcome) => {
-                unreachable!("nothing that is new becomes {outcome:?}")
-            }
-        })
+fn own_key(index: &Index, entry: &Entry) -> Key {
+    match entry {
+        Entry::Batch(batch) => index.keys.batch(batch.id()),
+        Entry::Quarantine(element) => element_key(index, element),
     }
 }
+
+fn element_key(index: &Index, element: &Quarantined) -> Key {
+    index.keys.element(&element.id.model_uuid, &element.id.batch_uuid, element.digest)
+}
+
+/// New in this group.
+type Pending<T> = HashMap<Key, T, BuildHasherDefault<Already>>;
 
 struct Planner<'a> {
     index: &'a Index,
-    /// New in this group.
-    batches: HashMap<&'a BatchId, Digest>,
-    quarantined: HashMap<ElementKey, u64>,
+    next_id: u64,
+    batches: Pending<Digest>,
+    quarantined: Pending<u64>,
 }
 
-impl<'a> Planner<'a> {
-    fn decide(&mut self, entry: &'a Entry) -> Decision {
-        let batch = match entry {
-            Entry::Batch(batch) => batch,
-            Entry::Quarantine(element) => {
-                let (quarantine_id, is_new) = self.set_aside(&element.id, element.digest);
-                return Decision { outcome: Outcome::Quarantined { quarantine_id }, is_new };
-            }
+impl Planner<'_> {
+    /// `recorded` is the content that is recorded under the batch's id.
+    fn record(
+        &mut self,
+        batch: Admitted,
+        key: Key,
+        recorded: Option<Digest>,
+    ) -> Result<(Outcome, Option<Addition>), IndexError> {
+        let Some(recorded) = recorded.or_else(|| self.batches.get(&key).copied()) else {
+            self.batches.insert(key, batch.digest());
+            return Ok((Outcome::Recorded, Some(Addition::Batch { key, batch })));
         };
-        let known = self.index.ids.find(batch.id()).map(|recorded| recorded.digest);
-        match known.or_else(|| self.batches.get(batch.id()).copied()) {
-            None => {
-                self.batches.insert(batch.id(), batch.digest());
-                Decision { outcome: Outcome::Recorded, is_new: true }
-            }
-            Some(recorded) if recorded == batch.digest() => {
-                Decision { outcome: Outcome::Duplicate, is_new: false }
-            }
-            Some(recorded) => {
-                let (quarantine_id, is_new) = self.set_aside(batch.id(), batch.digest());
-                Decision { outcome: Outcome::Conflict { quarantine_id, recorded }, is_new }
-            }
+        if recorded == batch.digest() {
+            return Ok((Outcome::Duplicate, None));
         }
+        let element = Quarantined::conflict(batch, recorded);
+        let key = element_key(self.index, &element);
+        let known = self.index.find(key)?.map(|known| known.value);
+        let (quarantine_id, addition) = self.set_aside(element, key, known);
+        Ok((Outcome::Conflict { quarantine_id, recorded }, addition))
     }
 
-    /// The quarantine's id of an element, and whether it is new.
-    fn set_aside(&mut self, id: &BatchId, digest: Digest) -> (u64, bool) {
-        let key = ElementKey::new(&id.model_uuid, &id.batch_uuid, digest);
-        if let Some(id) = self.index.quarantine.find(key).or_else(|| self.quarantined.get(&key).copied()) {
-            return (id, false);
+    /// The quarantine's id of an element, and the element when it is new.
+    fn set_aside(&mut self, element: Quarantined, key: Key, known: Option<u64>) -> (u64, Option<Addition>) {
+        if let Some(id) = known.or_else(|| self.quarantined.get(&key).copied()) {
+            return (id, None);
         }
-        let new_id = self.index.quarantine.next_id() + self.quarantined.len() as u64;
-        self.quarantined.insert(key, new_id);
-        (new_id, true)
+        let id = self.next_id;
+        self.next_id += 1;
+        self.quarantined.insert(key, id);
+        (id, Some(Addition::Quarantined { key, id, element }))
     }
 }
