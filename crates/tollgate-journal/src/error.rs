@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use crate::RecordPosition;
+use crate::format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX};
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,12 +99,50 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The group is over a limit; nothing was written.
-    #[error("append a group of {bytes} bytes: a group has {bytes_max} at most")]
+    #[error(
+        "append a group of {bytes} bytes with {n_records} records: a group has {GROUP_BYTES_MAX} bytes and \
+         {GROUP_RECORDS_MAX} records at most"
+    )]
     TooLarge {
-        /// Its size.
+        /// Its size before it is compressed.
         bytes: u64,
-        /// The largest size.
-        bytes_max: u64,
+        /// How many records it has.
+        n_records: usize,
+    },
+    /// There is no such group.
+    #[error("find group {sequence} in {}: the journal ends before it", path.display())]
+    NoGroup {
+        /// The folder.
+        path: PathBuf,
+        /// The group.
+        sequence: u64,
+    },
+    /// There is no such record.
+    #[error("find record {} of group {} in {}: the group has {n_records}", position.index, position.sequence, path.display())]
+    NoRecord {
+        /// The folder.
+        path: PathBuf,
+        /// The record.
+        position: RecordPosition,
+        /// How many its group has.
+        n_records: usize,
+    },
+    /// What was derived from a journal was not derived from this one, or this one was replaced by an earlier state.
+    /// Nothing was changed: drop what was derived, and start from the beginning of the journal.
+    #[error("go on behind group {sequence} in {}: the journal does not hold what it held then", path.display())]
+    UnknownCheckpoint {
+        /// The folder.
+        path: PathBuf,
+        /// The last group before the checkpoint.
+        sequence: u64,
+    },
+    /// The compression that was asked for cannot be had.
+    #[error("prepare compression at level {level}")]
+    Compression {
+        /// As asked for.
+        level: i32,
+        /// What the library said.
+        source: io::Error,
     },
     /// An earlier write or sync failed; only opening the journal anew can tell what is stored.
     #[error("append to {}: it was closed by an earlier failure", path.display())]
@@ -133,9 +174,12 @@ pub enum Fault {
     /// The frame says something that this program does not know.
     #[error("the frame is of a form that this program does not know")]
     Flags,
-    /// There is no record, or its checksum does not match.
-    #[error("the checksum of the record does not match")]
+    /// The payload is not the records that the frame says.
+    #[error("the payload does not hold the records that the frame says")]
     Record,
+    /// The payload does not unpack, or to another length.
+    #[error("the payload does not unpack to what the frame says")]
+    Packed,
     /// Another group was expected.
     #[error("expected group {expected}, found group {found}")]
     Sequence {
@@ -184,6 +228,7 @@ impl Fault {
             Self::CutShort | Self::Unknown | Self::Header | Self::OtherSegment | Self::Payload => true,
             Self::Flags
             | Self::Record
+            | Self::Packed
             | Self::Sequence { .. }
             | Self::Chain
             | Self::Segment { .. }

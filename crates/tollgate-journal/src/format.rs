@@ -11,6 +11,12 @@ pub(crate) const VERSION: u32 = 1;
 /// could say eight times more.
 pub const GROUP_BYTES_MAX: u64 = 512 << 20;
 
+/// Records of one group, at most: their number alone must not ask for much memory.
+pub const GROUP_RECORDS_MAX: u32 = 1 << 24;
+
+/// Bytes before each record of a group: its length.
+pub(crate) const RECORD_PREFIX_BYTES: usize = 4;
+
 /// Bytes of a segment's header.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 128;
 

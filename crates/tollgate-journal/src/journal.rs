@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use crate::attest::Attested;
 use crate::disk::Held;
-use crate::format::{
-    GROUP_BYTES_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
-};
-use crate::frame::{FRAME_HEADER_BYTES, RECORD_PREFIX_BYTES, encode, payload_bytes};
+use crate::format::{Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
+use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
+use crate::pack::Packer;
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, RecordPosition, Recovery, Visitor};
+use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, Records, Recovery, Visitor};
 
-/// Memory for a frame that is kept from one append to the next, at most: one large group must not hold its own for ever.
-const FRAME_BYTES_KEPT: usize = 4 << 20;
+/// Fast enough for the one thread that writes; `docs/decisions/0003-groups-are-compressed.md` has the figures.
+const COMPRESSION_LEVEL: i32 = -1;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,29 +26,28 @@ pub struct Options {
     /// Free bytes that no group may take. Without such a reserve the disk fills in the middle of a write, which
     /// closes the journal; with it a group is refused whole, and later ones succeed when there is room again.
     pub free_bytes_min: u64,
+    /// The level of zstd at which groups are compressed; `None` when they are stored as they are. Whatever it is, groups
+    /// of both forms can be read.
+    pub compression: Option<i32>,
 }
 
 impl Options {
     /// The usual figures for records of `kind`.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, segment_bytes_max: 256 << 20, free_bytes_min: 64 << 20 }
+        Self {
+            kind,
+            segment_bytes_max: 256 << 20,
+            free_bytes_min: 64 << 20,
+            compression: Some(COMPRESSION_LEVEL),
+        }
     }
 
     /// Small figures, so that a test meets every branch.
     #[must_use]
     pub fn for_testing(kind: Kind) -> Self {
-        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0 }
+        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0, compression: None }
     }
-}
-
-/// Where an appended group is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
-    /// Where it begins.
-    pub group: GroupPosition,
-    /// Where each of its records is, in their order.
-    pub records: Vec<RecordPosition>,
 }
 
 /// A journal open for writing: one in all processes at a time.
@@ -60,8 +58,7 @@ pub struct Journal {
     end: OpenEnd,
     /// Whether something failed, so that what is stored is no longer known.
     is_closed: bool,
-    /// The frame under construction; kept for its memory.
-    frame: Vec<u8>,
+    packer: Option<Packer>,
     _lock: Box<dyn Held>,
 }
 
@@ -89,17 +86,36 @@ impl Journal {
         options: Options,
         visitor: &mut V,
     ) -> Result<(Self, Recovery), V::Error> {
+        Self::open_visiting_after(disk, options, None, visitor)
+    }
+
+    /// As [`Journal::open_visiting`], and shows `visitor` only what is behind `after`: for whoever kept what it derived up
+    /// to there. What is before it was durable then; of that, only headers and lengths of segments are checked.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::UnknownCheckpoint`] when the journal does not hold what it held at the checkpoint; then nothing was
+    /// changed. And as [`Journal::open_visiting`].
+    pub fn open_visiting_after<V: Visitor>(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        after: Option<&Checkpoint>,
+        visitor: &mut V,
+    ) -> Result<(Self, Recovery), V::Error> {
+        let compression =
+            |level| Packer::new(level).map_err(|source| JournalError::Compression { level, source });
+        let packer = options.compression.map(compression).transpose()?;
         let path = || disk.folder().to_owned();
         let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
             Lock::Held(lock) => lock,
             Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }.into()),
         };
-        let (end, recovery) = recover(&disk, options.kind, visitor)?;
-        let journal = Self { disk, options, end, is_closed: false, frame: Vec::new(), _lock: lock };
+        let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
+        let journal = Self { disk, options, end, is_closed: false, packer, _lock: lock };
         Ok((journal, recovery))
     }
 
-    /// Writes `records` as one group, and returns when they are durable with where they are.
+    /// Writes `records` as one group, and returns when they are durable with where it is.
     ///
     /// # Errors
     ///
@@ -107,15 +123,34 @@ impl Journal {
     /// [`JournalError::TooLarge`]: nothing was appended, and later appends may succeed. After any other error it is
     /// unknown whether the group is stored, and every further append fails with [`JournalError::Closed`]: only opening
     /// the journal anew can tell.
-    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<Appended, JournalError> {
+    pub fn append(&mut self, records: &Records) -> Result<GroupPosition, JournalError> {
         if self.is_closed {
             return Err(JournalError::Closed { path: self.disk.folder().into() });
         }
-        let payload_bytes = payload_bytes(records);
-        if GROUP_BYTES_MAX < payload_bytes {
-            return Err(JournalError::TooLarge { bytes: payload_bytes, bytes_max: GROUP_BYTES_MAX });
-        }
-        let frame_bytes = FRAME_HEADER_BYTES as u64 + payload_bytes;
+        let n_records = records.len();
+        let n_records = match u32::try_from(n_records) {
+            Ok(n_records) if records.fit() => n_records,
+            _ => return Err(JournalError::TooLarge { bytes: records.n_bytes(), n_records }),
+        };
+        // Taken out, so that what it holds can be written while the rest of the journal changes.
+        let mut packer = self.packer.take();
+        let (form, payload) = match &mut packer {
+            Some(packer) => packer.pack(records.as_bytes()),
+            None => (Form::plain(records.as_bytes()), records.as_bytes()),
+        };
+        let appended = self.append_payload(n_records, form, payload);
+        self.packer = packer;
+        appended
+    }
+
+    /// Writes the group with `payload`, which is stored as it is given.
+    fn append_payload(
+        &mut self,
+        n_records: u32,
+        form: Form,
+        payload: &[u8],
+    ) -> Result<GroupPosition, JournalError> {
+        let frame_bytes = (FRAME_HEADER_BYTES + payload.len()) as u64;
         let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
         let needs_segment = !is_empty && self.options.segment_bytes_max < self.end.offset + frame_bytes;
         self.check_room(frame_bytes, needs_segment)?;
@@ -125,29 +160,27 @@ impl Journal {
         if needs_segment {
             self.start_segment()?;
         }
-        let link = encode(&mut self.frame, &self.end.link, self.end.header.salt, records);
-        let segment = self.end.header.number;
+        let header = FrameHeader::new(&self.end.link, self.end.header.salt, n_records, form, payload);
+        let (link, segment) = (header.link, self.end.header.number);
         let path = || self.disk.folder().join(segment_name(segment));
-        write_whole(&*self.end.file, &self.frame, self.end.offset)
+        write_whole(&*self.end.file, &[&header.encode(), payload], self.end.offset)
             .map_err(JournalError::disk("append to", path()))?;
         // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
         // what it could not write, and another sync would succeed for nothing.
         self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
-        self.frame.clear();
-        self.frame.shrink_to(FRAME_BYTES_KEPT);
         let group = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
         self.end.link = link;
         self.end.offset += frame_bytes;
         // The group is durable whatever comes of this; a disk that fails here is trusted with no other.
         self.is_closed = self.end.attest_file.write(&Attested { segment, link }).is_err();
-        Ok(Appended { group, records: record_positions(group, records) })
+        Ok(group)
     }
 
     /// The end of the last group: what is derived up to here goes on by [`Reader::groups_after`].
     #[must_use]
     pub fn end(&self) -> Checkpoint {
-        let OpenEnd { header, offset, link, .. } = &self.end;
-        Checkpoint { sequence: link.sequence, segment: header.number, offset: *offset, chain: link.chain }
+        let Link { sequence, chain } = self.end.link;
+        Checkpoint { sequence, chain }
     }
 
     /// Reads this journal, now and after it was closed.
@@ -223,29 +256,5 @@ impl Journal {
             self.is_closed = false;
         }
         error
-    }
-}
-
-fn record_positions<R: AsRef<[u8]>>(group: GroupPosition, records: &[R]) -> Vec<RecordPosition> {
-    let mut offset = group.offset + FRAME_HEADER_BYTES as u64;
-    let position = |record: &R| {
-        let position = RecordPosition { segment: group.segment, offset };
-        offset += (RECORD_PREFIX_BYTES + record.as_ref().len()) as u64;
-        position
-    };
-    records.iter().map(position).collect()
-}
-
-#[cfg(all(test, feature = "sim"))]
-mod tests {
-    use super::*;
-    use crate::sim::SimDisk;
-
-    #[test]
-    fn a_large_group_does_not_hold_its_memory() {
-        let options = Options::for_testing(Kind::new("test"));
-        let (mut journal, _) = Journal::open(SimDisk::new().shared(), options).expect("open");
-        journal.append(&[vec![0; 2 * FRAME_BYTES_KEPT]]).expect("append");
-        assert!(journal.frame.capacity() <= FRAME_BYTES_KEPT, "{} bytes", journal.frame.capacity());
     }
 }

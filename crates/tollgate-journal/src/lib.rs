@@ -8,8 +8,9 @@
 //! no threads and no clock, and retries no failed write or sync.
 //!
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
-//! `frame` (bytes, without I/O), [`Disk`] (all I/O goes through it), `survey`, `scan` and [`Groups`] (the one way to
-//! walk a journal, used by reading, verifying and recovery alike), `attest`, `recovery` with [`Visitor`], [`Journal`].
+//! `frame` (bytes, without I/O), [`Records`] and `pack` (what becomes a payload), [`Disk`] (all I/O goes through it),
+//! `survey`, `scan` and [`Groups`] (the one way to walk a journal, used by reading, verifying and recovery alike), `locate`
+//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`].
 
 mod attest;
 mod disk;
@@ -18,8 +19,11 @@ mod format;
 mod frame;
 mod groups;
 mod journal;
+mod locate;
+mod pack;
 mod position;
 mod reader;
+mod records;
 mod recovery;
 mod scan;
 mod segment;
@@ -31,11 +35,12 @@ mod visitor;
 pub use disk::sim;
 pub use disk::{Disk, DiskFile, Lock, RealDisk, Room};
 pub use error::{Fault, JournalError};
-pub use format::{GROUP_BYTES_MAX, Kind};
+pub use format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind};
 pub use groups::{Group, Groups, Tail};
-pub use journal::{Appended, Journal, Options};
+pub use journal::{Journal, Options};
 pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
+pub use records::Records;
 pub use recovery::Recovery;
 pub use verify::{Verified, verify};
 pub use visitor::{Progress, Visitor};

@@ -1,5 +1,6 @@
 //! Opening a journal for writing: finding its end after whatever happened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::attest::{self, AttestFile, Attested};
@@ -35,24 +36,38 @@ pub(crate) struct OpenEnd {
     pub(crate) attest_file: AttestFile,
 }
 
-/// Checks the whole journal, finds its end, and makes all before it durable. The caller holds the lock.
+/// Checks the journal from `after` on, finds its end, and makes all before it durable. The caller holds the lock.
+///
+/// What is before `after` was durable then, and is not read.
 ///
 /// Each step can be cut short and done again from the start.
 pub(crate) fn recover<V: Visitor>(
     disk: &Arc<dyn Disk>,
     kind: Kind,
+    after: Option<&Checkpoint>,
     visitor: &mut V,
 ) -> Result<(OpenEnd, Recovery), V::Error> {
     let survey = survey(&**disk)?;
     let is_new = survey.last == 0;
     if is_new {
+        if let Some(after) = after.filter(|after| 0 < after.sequence) {
+            let (path, sequence) = (disk.folder().into(), after.sequence);
+            return Err(JournalError::UnknownCheckpoint { path, sequence }.into());
+        }
         create_first(&**disk, kind)?;
     }
     let last = survey.last.max(1);
-    let n_bytes_total = check_segments(&**disk, kind, last)?;
+    let lengths = check_segments(&**disk, kind, last)?;
 
-    let mut groups = Groups::from_start(disk.clone())?;
-    let mut rewrite_from = SEGMENT_HEADER_BYTES as u64;
+    let mut groups = match after {
+        Some(after) => Groups::after(disk.clone(), after)?,
+        None => Groups::from_start(disk.clone())?,
+    };
+    let first = groups.segment_header().number;
+    let n_bytes_total =
+        lengths.range(first..).map(|(_, length)| length).sum::<u64>() - groups.skipped_bytes();
+    // What is before the checkpoint was durable and need not be made so again.
+    let mut rewrite_from = if first == last { groups.offset() } else { SEGMENT_HEADER_BYTES as u64 };
     while let Some(group) = groups.next().transpose()? {
         if group.position().segment == last {
             rewrite_from = group.position().offset;
@@ -75,8 +90,9 @@ fn settle(
     rewrite_from: u64,
     has_new_segment: bool,
 ) -> Result<OpenEnd, JournalError> {
-    let Checkpoint { sequence, segment, offset, chain } = groups.checkpoint();
+    let Checkpoint { sequence, chain } = groups.checkpoint();
     let link = Link { sequence, chain };
+    let (segment, offset) = (groups.segment_header().number, groups.offset());
     let name = segment_name(segment);
     let path = disk.folder().join(&name);
     let file = disk.open(&name).map_err(JournalError::disk("open", path.clone()))?;
@@ -108,7 +124,7 @@ fn rewrite(file: &dyn DiskFile, start: u64, end: u64) -> std::io::Result<()> {
         return Err(std::io::Error::other("the file became shorter"));
     }
     if !bytes.is_empty() {
-        write_whole(file, &bytes, start)?;
+        write_whole(file, &[&bytes], start)?;
     }
     file.sync_data()
 }
@@ -133,9 +149,9 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
     segment::sync_names(disk)
 }
 
-/// Checks each segment's header and the lengths of the sealed ones, before the long walk, and adds up all lengths.
-fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<u64, JournalError> {
-    let mut n_bytes = 0;
+/// Checks each segment's header and the lengths of the sealed ones, before the long walk, and gives all lengths by number.
+fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<BTreeMap<u64, u64>, JournalError> {
+    let mut lengths = BTreeMap::new();
     let mut previous_bytes = 0;
     for number in 1..=last {
         let segment = SegmentScan::open(disk, number)?;
@@ -150,7 +166,7 @@ fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<u64, Journal
             return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
         }
         previous_bytes = segment.length(disk)?;
-        n_bytes += previous_bytes;
+        lengths.insert(number, previous_bytes);
     }
-    Ok(n_bytes)
+    Ok(lengths)
 }

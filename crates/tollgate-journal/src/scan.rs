@@ -14,6 +14,9 @@ use crate::{Disk, DiskFile, Fault, JournalError};
 /// Read from the disk at once: groups may be small, and a call for each would take longer than the rest.
 const WINDOW_BYTES: usize = 256 << 10;
 
+/// Looked through at once for a frame that may begin anywhere.
+const PROBE_BYTES: usize = 32 << 10;
+
 /// Why there is no frame at an offset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Stop {
@@ -45,33 +48,39 @@ impl SegmentScan {
         self.file.length().map_err(self.failed(disk, "measure"))
     }
 
-    /// Reads the frame at `offset` and checks its checksums; its place in the chain is the caller's to check.
+    /// Reads the frame at `offset` and checks its checksums; its place in the chain is the caller's to check. The payload is
+    /// given as it is stored.
     pub(crate) fn read_frame(
         &mut self,
         disk: &dyn Disk,
         offset: u64,
-    ) -> Result<Result<(FrameHeader, Vec<u8>), Stop>, JournalError> {
+    ) -> Result<Result<(FrameHeader, &[u8]), Stop>, JournalError> {
         let failed = self.failed(disk, "read");
-        let bytes = match self.window.read(&*self.file, offset, FRAME_HEADER_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(failed(error)),
-        };
-        if bytes.is_empty() {
-            return Ok(Err(Stop::End));
-        }
-        let header = match FrameHeader::decode(bytes, self.header.salt) {
+        let header = match self.read_header(disk, offset)? {
             Ok(header) => header,
-            Err(fault) => return Ok(Err(Stop::Fault(fault))),
+            Err(stop) => return Ok(Err(stop)),
         };
         let payload_offset = offset + FRAME_HEADER_BYTES as u64;
-        let payload = match self.window.read(&*self.file, payload_offset, header.payload_bytes as usize) {
-            Ok(bytes) => bytes.to_vec(),
-            Err(error) => return Err(failed(error)),
-        };
-        Ok(match header.check_payload(&payload) {
+        let payload =
+            self.window.read(&*self.file, payload_offset, header.payload_bytes as usize).map_err(failed)?;
+        Ok(match header.check_payload(payload) {
             Ok(()) => Ok((header, payload)),
             Err(fault) => Err(Stop::Fault(fault)),
         })
+    }
+
+    /// Reads the header of the frame at `offset`.
+    pub(crate) fn read_header(
+        &mut self,
+        disk: &dyn Disk,
+        offset: u64,
+    ) -> Result<Result<FrameHeader, Stop>, JournalError> {
+        let failed = self.failed(disk, "read");
+        let bytes = self.window.read(&*self.file, offset, FRAME_HEADER_BYTES).map_err(failed)?;
+        if bytes.is_empty() {
+            return Ok(Err(Stop::End));
+        }
+        Ok(FrameHeader::decode(bytes, self.header.salt).map_err(Stop::Fault))
     }
 
     /// Whether the frame of a group later than the one after `link` begins anywhere from `offset` on.
@@ -83,28 +92,38 @@ impl SegmentScan {
         offset: u64,
         link: &Link,
     ) -> Result<bool, JournalError> {
-        let failed = self.failed(disk, "read");
-        let finder = memmem::Finder::new(&FRAME_MAGIC);
-        let mut start = offset;
         self.window.clear();
-        loop {
-            let bytes = match self.window.read(&*self.file, start, WINDOW_BYTES) {
-                Ok(bytes) => bytes,
-                Err(error) => return Err(failed(error)),
-            };
-            let is_later = |at: usize| {
-                FrameHeader::decode(&bytes[at..], self.header.salt)
-                    .is_ok_and(|header| link.sequence + 1 < header.link.sequence)
-            };
-            if finder.find_iter(bytes).any(is_later) {
-                return Ok(true);
+        let is_later = |header: &FrameHeader| link.sequence + 1 < header.link.sequence;
+        Ok(self.find_frame(disk, offset, u64::MAX, is_later)?.is_some())
+    }
+
+    /// The first intact header that begins in `start..end`, with where it does, that `is_wanted`.
+    pub(crate) fn find_frame(
+        &mut self,
+        disk: &dyn Disk,
+        start: u64,
+        end: u64,
+        is_wanted: impl Fn(&FrameHeader) -> bool,
+    ) -> Result<Option<(u64, FrameHeader)>, JournalError> {
+        let finder = memmem::Finder::new(&FRAME_MAGIC);
+        let mut start = start;
+        while start < end {
+            let failed = self.failed(disk, "read");
+            let bytes = self.window.read(&*self.file, start, PROBE_BYTES).map_err(failed)?;
+            let mut found = finder.find_iter(bytes).filter_map(|at| {
+                let header = FrameHeader::decode(&bytes[at..], self.header.salt).ok()?;
+                is_wanted(&header).then_some((start + at as u64, header))
+            });
+            if let Some((offset, header)) = found.next() {
+                return Ok((offset < end).then_some((offset, header)));
             }
-            if bytes.len() < WINDOW_BYTES {
-                return Ok(false);
+            if bytes.len() < PROBE_BYTES {
+                break;
             }
-            // A header may begin in this window and end in the next.
-            start += (WINDOW_BYTES - (FRAME_HEADER_BYTES - 1)) as u64;
+            // A header may begin in this probe and end in the next.
+            start += (PROBE_BYTES - (FRAME_HEADER_BYTES - 1)) as u64;
         }
+        Ok(None)
     }
 
     fn path(&self, disk: &dyn Disk) -> PathBuf {

@@ -5,9 +5,9 @@ use crate::{Group, JournalError, Tail};
 /// How far a walk has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes of the journal that were read.
+    /// Bytes of the journal that were read, from where the walk began.
     pub n_bytes: u64,
-    /// Bytes that it had at the beginning; whoever appends meanwhile may add to them.
+    /// Bytes that there were to read at the beginning; whoever appends meanwhile may add to them.
     pub n_bytes_total: u64,
 }
 

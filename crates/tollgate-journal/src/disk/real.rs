@@ -4,12 +4,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::{Disk, DiskFile, Lock, Room};
 
@@ -130,6 +132,10 @@ impl Disk for RealDisk {
         }
     }
 
+    fn subfolder(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        Ok(Arc::new(Self::open_or_create(self.at(name))?))
+    }
+
     fn salt(&self) -> u64 {
         // The standard library's keys against hash flooding: random from the operating system.
         RandomState::new().hash_one(process::id())
@@ -195,12 +201,13 @@ impl DiskFile for RealFile {
         Ok(n_read)
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<usize> {
+        let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
         loop {
-            match self.0.write_at(bytes, offset) {
+            match rustix::io::pwritev(&self.0, &parts, offset) {
                 // Nothing was written: a signal came first.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
             }
         }
     }

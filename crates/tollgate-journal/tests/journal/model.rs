@@ -1,9 +1,9 @@
 //! A journal's life with crashes, compared with a list in memory.
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
-use tollgate_journal::{Journal, JournalError};
+use tollgate_journal::{Journal, JournalError, Options};
 
-use crate::common::{read_groups, try_open};
+use crate::common::{KIND, compressing, read_groups, try_append};
 
 type Group = Vec<String>;
 
@@ -15,16 +15,17 @@ pub(crate) struct Model {
     /// Begun and not acknowledged.
     in_flight: Option<Group>,
     n_made: usize,
+    options: Options,
 }
 
 impl Model {
-    pub(crate) fn new(disk: SimDisk) -> Self {
-        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0 }
+    pub(crate) fn new(disk: SimDisk, options: Options) -> Self {
+        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0, options }
     }
 
     /// Opens the journal and compares what it holds; `Ok(None)` when the disk failed meanwhile.
     pub(crate) fn open(&mut self) -> Result<Option<Journal>, String> {
-        let journal = match try_open(&self.disk) {
+        let journal = match Journal::open(self.disk.shared(), self.options) {
             Ok((journal, _)) => journal,
             Err(JournalError::Disk { .. }) => return Ok(None),
             Err(error) => return Err(format!("it does not open: {error}")),
@@ -47,13 +48,13 @@ impl Model {
 
     /// Appends one group; `false` when the disk failed.
     pub(crate) fn append(&mut self, journal: &mut Journal, group: Group) -> Result<bool, String> {
-        match journal.append(&group) {
+        match try_append(journal, &group) {
             Ok(_) => self.durable.push(group),
             Err(JournalError::Closed { .. }) => return Ok(false),
             Err(JournalError::Disk { .. }) => {
                 self.in_flight = Some(group);
                 // Whatever comes, nothing more may be acknowledged.
-                return match journal.append(&["more"]) {
+                return match try_append(journal, &["more"]) {
                     Err(JournalError::Closed { .. }) => Ok(false),
                     other => Err(format!("after a failure an append gave {other:?}")),
                 };
@@ -82,8 +83,13 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
     let mut dice = Dice(seed);
     let disk = SimDisk::new();
     disk.lie(lies);
-    let mut model = Model::new(disk);
+    // Compressed or not; what was written in one way is also opened in the other.
+    let all_options = [Options::for_testing(KIND), compressing()];
+    let mut model = Model::new(disk, all_options[dice.below(2)]);
     for _ in 0..4 {
+        if dice.below(4) == 0 {
+            model.options = all_options[dice.below(2)];
+        }
         if dice.flip() {
             let failure = match dice.below(10) {
                 0 => Failure::Error,
