@@ -1,13 +1,12 @@
 //! The write half.
 
-use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use tollgate_journal::{Journal, RecordPosition};
+use tollgate_journal::{Journal, Records};
 use tollgate_ledger::{Entry, LedgerError, Outcome, Received, Remedy, Writer};
 
-use crate::error::at_append;
-use crate::index::{ElementKey, Index};
+use crate::error::{at_append, of_index};
+use crate::index::{Added, Index, Upkeep};
 use crate::plan::{Addition, Plan, plan};
 use crate::record::{encode_batch, encode_quarantined};
 
@@ -15,63 +14,69 @@ use crate::record::{encode_batch, encode_quarantined};
 /// while it is written and read.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
-/// Memory for records that is kept from one group to the next, at most.
-const BYTES_KEPT: usize = 4 << 20;
-
 /// Owns the journal.
 #[derive(Debug)]
 pub(crate) struct EmbeddedWriter {
     journal: Journal,
-    index: Arc<RwLock<Index>>,
+    index: Arc<Index>,
+    upkeep: Upkeep,
     is_closed: bool,
-    /// The records under construction, one after the other; kept for its memory.
-    bytes: Vec<u8>,
+    /// Kept for their memory.
+    records: Records,
 }
 
 impl EmbeddedWriter {
-    pub(crate) fn new(journal: Journal, index: Arc<RwLock<Index>>) -> Self {
-        Self { journal, index, is_closed: false, bytes: Vec::new() }
+    pub(crate) fn new(journal: Journal, index: Arc<Index>, upkeep: Upkeep) -> Self {
+        Self { journal, index, upkeep, is_closed: false, records: Records::default() }
+    }
+
+    fn try_record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError> {
+        let n_entries = group.len();
+        let failed = |error| of_index(format!("record {n_entries} elements"))(error);
+        self.upkeep.make_room().map_err(failed)?;
+        let Plan { outcomes, additions } = plan(&self.index, group).map_err(failed)?;
+        for part in split(&additions) {
+            self.commit(part, received)?;
+        }
+        Ok(outcomes)
     }
 
     /// Makes `additions` durable, then known.
     fn commit(&mut self, additions: &[Addition], received: Received) -> Result<(), LedgerError> {
-        self.bytes.clear();
-        let mut start = 0;
-        let ranges: Vec<Range<usize>> = additions
-            .iter()
-            .map(|addition| {
-                match addition {
-                    Addition::Batch(batch) => encode_batch(&mut self.bytes, batch, received),
-                    Addition::Quarantined { id, element } => {
-                        encode_quarantined(&mut self.bytes, *id, element, received);
-                    }
-                }
-                std::mem::replace(&mut start, self.bytes.len())..self.bytes.len()
-            })
-            .collect();
-        let records: Vec<&[u8]> = ranges.into_iter().map(|range| &self.bytes[range]).collect();
-        // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
-        let appended = self.journal.append(&records).map_err(at_append(records.len()));
-        self.bytes.clear();
-        self.bytes.shrink_to(BYTES_KEPT);
-        let appended = appended?;
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (addition, position) in additions.iter().zip(appended.records) {
-            add(&mut index, addition, position);
+        self.records.clear();
+        for addition in additions {
+            self.records.push_with(|bytes| match addition {
+                Addition::Batch { batch, .. } => encode_batch(bytes, batch, received),
+                Addition::Quarantined { id, element, .. } => encode_quarantined(bytes, *id, element, received),
+            });
         }
+        // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
+        let group = self.journal.append(&self.records).map_err(at_append(additions.len()))?;
+        let added = additions.iter().map(Addition::added);
+        self.index
+            .add(group.sequence, added)
+            .expect("the plan was made with this index, which nobody else adds to");
+        self.upkeep.look_after(self.journal.end());
         Ok(())
     }
 }
 
-fn add(index: &mut Index, addition: &Addition, position: RecordPosition) {
-    let added = match addition {
-        Addition::Batch(batch) => index.add_batch(batch, position),
-        Addition::Quarantined { id, element } => {
-            let key = ElementKey::new(&element.id.model_uuid, &element.id.batch_uuid, element.digest);
-            index.add_quarantined(*id, key, position)
+impl Addition {
+    fn added(&self) -> Added<'_> {
+        match self {
+            Self::Batch { key, batch } => Added::Batch { key: *key, batch },
+            Self::Quarantined { key, id, element } => {
+                Added::Quarantined { key: *key, id: *id, digest: element.digest }
+            }
         }
-    };
-    added.expect("the plan was made with this index, which nobody else writes to");
+    }
+
+    fn body_bytes(&self) -> usize {
+        match self {
+            Self::Batch { batch, .. } => batch.body().len(),
+            Self::Quarantined { element, .. } => element.body.len(),
+        }
+    }
 }
 
 impl Writer for EmbeddedWriter {
@@ -79,20 +84,15 @@ impl Writer for EmbeddedWriter {
         if self.is_closed {
             return Err(LedgerError::new(Remedy::Restart, "record in a ledger closed by an earlier failure"));
         }
-        let Plan { outcomes, additions } = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            plan(&index, group)
-        };
-        for part in split(&additions) {
-            self.commit(part, received)
-                .inspect_err(|error| self.is_closed = error.remedy() == Remedy::Restart)?;
-        }
-        Ok(outcomes)
+        self.try_record(group, received)
+            .inspect_err(|error| self.is_closed = error.remedy() == Remedy::Restart)
     }
 
     fn close(self: Box<Self>) -> Result<(), LedgerError> {
+        let end = self.journal.end();
         let failed = |error| LedgerError::new(Remedy::Restart, "close the ledger").because(error);
-        self.journal.close().map_err(failed)
+        self.journal.close().map_err(failed)?;
+        self.upkeep.close(end).map_err(of_index("close the ledger"))
     }
 }
 
@@ -102,10 +102,7 @@ fn split(additions: &[Addition]) -> impl Iterator<Item = &[Addition]> {
     std::iter::from_fn(move || {
         let mut n_bytes = 0;
         let fits = |addition: &&Addition| {
-            n_bytes += match addition {
-                Addition::Batch(batch) => batch.body().len(),
-                Addition::Quarantined { element, .. } => element.body.len(),
-            };
+            n_bytes += addition.body_bytes();
             n_bytes <= GROUP_BYTES_MAX
         };
         let n_fitting = rest.iter().take_while(fits).count().max(1);

@@ -63,10 +63,10 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Stored>, IndexError> {
 pub(super) fn write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> {
     let content = postcard::to_stdvec(stored).expect("plain data can be written");
     let hash = blake3::hash(&content);
-    let bytes = [&MAGIC[..], &content, hash.as_bytes()].concat();
+    let parts = [&MAGIC[..], &content, hash.as_bytes()];
     let file = disk.create(NEW_NAME).map_err(IndexError::disk("create", NEW_NAME))?;
-    let n_written = file.write_at(&bytes, 0).map_err(IndexError::disk("write", NEW_NAME))?;
-    if n_written != bytes.len() {
+    let n_written = file.write_at(&parts, 0).map_err(IndexError::disk("write", NEW_NAME))?;
+    if n_written != parts.iter().map(|part| part.len()).sum() {
         let short = std::io::Error::new(std::io::ErrorKind::WriteZero, "only a part was written");
         return Err(IndexError::disk("write", NEW_NAME)(short));
     }

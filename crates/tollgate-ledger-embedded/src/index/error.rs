@@ -20,20 +20,22 @@ pub(crate) enum IndexError {
 
 impl IndexError {
     pub(super) fn disk(step: &'static str, file: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        |source| Self::Disk { step, file: file.into(), source: source.into() }
+        move |source| Self::Disk { step, file: file.into(), source: source.into() }
     }
 
     /// Whether there is too little room, so that the same step may succeed later.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         let Self::Disk { source, .. } = self else { return false };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
+    /// Whether a file is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether it is the index that is bad, and not the disk: without what is bad it can be made again.
-    pub(super) fn is_damage(&self) -> bool {
-        match self {
-            Self::Damaged { .. } => true,
-            Self::Disk { source, .. } => source.kind() == io::ErrorKind::NotFound,
-        }
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. }) || self.is_missing()
     }
 }

@@ -44,10 +44,6 @@ impl Filter {
         (((key.0 >> 64) * self.blocks.len() as u128) >> 64) as usize
     }
 
-    pub(super) fn n_bytes(&self) -> usize {
-        self.blocks.len() * BLOCK_BYTES
-    }
-
     /// Its bytes, for storing.
     pub(super) fn blocks(&self) -> impl Iterator<Item = [u8; BLOCK_BYTES]> {
         self.blocks.iter().map(|block| {

@@ -30,9 +30,14 @@ use catalogue::Catalogue;
 pub(crate) use error::IndexError;
 pub(crate) use key::{Key, KeyMaker};
 pub(crate) use recent::Already;
+use merge::Merged;
 use recent::Recent;
 use shelf::{Shelf, Snapshot};
-pub(crate) use upkeep::{Upkeep, UpkeepMode};
+pub(crate) use upkeep::Upkeep;
+pub use upkeep::UpkeepMode;
+
+/// How often a look at an index that somebody else writes to is begun again.
+const OPEN_TRIES: u32 = 20;
 
 /// Everything that is derived from the journal up to some group.
 #[derive(Debug)]
@@ -98,17 +103,41 @@ pub(crate) enum Contradiction {
 impl Index {
     /// Opens the index in the folder of `disk`; `None` when there is none.
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
+        let opened = Self::open_untidied(disk)?;
+        if let Some((index, _)) = &opened {
+            index.shelf.tidy()?;
+        }
+        Ok(opened)
+    }
+
+    fn open_untidied(disk: Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
         let Some((shelf, stored)) = Shelf::open(disk)? else { return Ok(None) };
         let Ok(facts) = postcard::from_bytes(&stored.facts) else {
             return Err(IndexError::Damaged { file: "checkpoint".to_owned(), offset: 0 });
         };
-        shelf.tidy()?;
         Ok(Some((Self::new(stored.keys, shelf, facts), stored.journal())))
+    }
+
+    /// Opens the index in the folder of `disk` for looking alone, whoever writes to it; `None` when there is none.
+    pub(crate) fn open_to_read(disk: &Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
+        // A run that a checkpoint states may have been merged into another one, and be gone, before it is opened.
+        for _ in 0..OPEN_TRIES {
+            match Self::open_untidied(disk.clone()) {
+                Err(error) if error.is_missing() => {}
+                opened => return opened,
+            }
+        }
+        Self::open_untidied(disk.clone())
     }
 
     /// Begins an index that covers nothing, in the place of whatever is in the folder.
     pub(crate) fn create(disk: Arc<dyn Disk>) -> Result<Self, IndexError> {
         let keys = KeyMaker::new(&*disk);
+        Self::create_with_keys(disk, keys)
+    }
+
+    /// As [`Index::create`], with the keys of another index, to be compared with it.
+    pub(crate) fn create_with_keys(disk: Arc<dyn Disk>, keys: KeyMaker) -> Result<Self, IndexError> {
         let shelf = Shelf::create(disk, keys)?;
         shelf.tidy()?;
         Ok(Self::new(keys, shelf, Facts::default()))
@@ -147,6 +176,28 @@ impl Index {
             live.add(&self.keys, position, added).map_err(|contradiction| (position, contradiction))?;
         }
         Ok(())
+    }
+
+    /// Whether both hold exactly the same. Nobody may be writing to either.
+    pub(crate) fn is_equal(&self, other: &Self) -> Result<bool, IndexError> {
+        if self.live().facts.to_bytes() != other.live().facts.to_bytes() {
+            return Ok(false);
+        }
+        let (mut ours, mut others) = (self.entries()?, other.entries()?);
+        loop {
+            match (ours.next().transpose()?, others.next().transpose()?) {
+                (None, None) => return Ok(true),
+                (our, other) if our == other => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// All entries in the order of their keys.
+    fn entries(&self) -> Result<Merged, IndexError> {
+        let live = self.live();
+        let frozen = live.frozen.iter().map(|frozen| frozen.recent.sorted());
+        Merged::new(&self.shelf.runs(), frozen.chain([live.recent.sorted()]).collect())
     }
 
     pub(crate) fn counts(&self) -> Counts {

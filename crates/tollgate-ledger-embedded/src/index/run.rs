@@ -66,10 +66,6 @@ impl Layout {
     fn tail_offset(&self) -> u64 {
         self.n_blocks * BLOCK_BYTES as u64
     }
-
-    fn footer_offset(&self) -> u64 {
-        self.tail_offset() + self.fences_bytes + self.filter_bytes
-    }
 }
 
 fn footer(n_entries: u64, tail_checksum: u32) -> [u8; FOOTER_BYTES] {
@@ -129,11 +125,6 @@ impl Run {
     /// All entries in the order of their keys.
     pub(super) fn entries(self: &Arc<Self>) -> Entries {
         Entries { run: self.clone(), chunk: Vec::new(), offset: 0, decoded: Vec::new().into_iter() }
-    }
-
-    /// Memory that the run takes.
-    pub(super) fn memory_bytes(&self) -> u64 {
-        (self.filter.n_bytes() + size_of_val(&*self.fences)) as u64
     }
 }
 
@@ -272,16 +263,13 @@ impl<'a> RunWriter<'a> {
     pub(super) fn finish(mut self) -> Result<Run, IndexError> {
         assert_eq!(self.n_pushed, self.stated.n_entries, "a run has as many entries as were announced");
         self.end_block()?;
-        let mut checksum = 0;
-        let mut put = |bytes: &[u8]| {
-            checksum = crc32c::crc32c_append(checksum, bytes);
+        let mut put = |checksum: u32, bytes: &[u8]| {
             self.output.bytes.extend_from_slice(bytes);
-            self.output.write_if_long()
+            self.output.write_if_long().map(|()| crc32c::crc32c_append(checksum, bytes))
         };
-        self.fences.iter().try_for_each(|fence| put(&fence.to_le_bytes()))?;
-        self.filter.blocks().try_for_each(|block| put(&block))?;
-        put(&footer(self.stated.n_entries, checksum))?;
-        self.stated.checksum = checksum;
+        let checksum = self.fences.iter().try_fold(0, |checksum, fence| put(checksum, &fence.to_le_bytes()))?;
+        let checksum = self.filter.blocks().try_fold(checksum, |checksum, block| put(checksum, &block))?;
+        self.stated.checksum = put(checksum, &footer(self.stated.n_entries, checksum))?;
         let name = self.output.end()?;
         let file = self.disk.open_to_read(&name).map_err(IndexError::disk("open", name.as_str()))?;
         Ok(Run { stated: self.stated, file, fences: self.fences, filter: self.filter })
@@ -306,7 +294,7 @@ impl Output {
 
     fn write(&mut self) -> Result<(), IndexError> {
         let failed = |step| IndexError::disk(step, self.name.as_str());
-        let n_written = self.file.write_at(&self.bytes, self.offset).map_err(failed("write"))?;
+        let n_written = self.file.write_at(&[&self.bytes], self.offset).map_err(failed("write"))?;
         if n_written != self.bytes.len() {
             return Err(failed("write")(io::Error::new(io::ErrorKind::WriteZero, "only a part was written")));
         }

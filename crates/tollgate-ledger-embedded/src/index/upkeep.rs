@@ -16,9 +16,9 @@ use super::{Index, IndexError};
 /// How long it waits for room on a full disk before it tries again.
 const FULL_WAIT: Duration = Duration::from_secs(1);
 
-/// Who does the writing.
+/// Who writes the index to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UpkeepMode {
+pub enum UpkeepMode {
     /// Threads of its own.
     Threads,
     /// Whoever records: everything happens in one order, the same in each run.
