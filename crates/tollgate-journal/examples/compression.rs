@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_journal::{Journal, Kind, Options, Reader, RealDisk, Records};
+use tollgate_journal::{Journal, Kind, Options, Reader, RealDisk, RecordPosition, Records};
 
 const LEVELS: [Option<i32>; 7] = [None, Some(-7), Some(-5), Some(-3), Some(-1), Some(1), Some(3)];
 
 /// Batches a group, and how many groups of them.
 const SIZES: [(u64, u64); 3] = [(1000, 60), (64, 400), (1, 1000)];
+
+/// Records found by their position alone, for each level.
+const N_LOOKUPS: u64 = 200;
 
 const N_ROUNDS: usize = 5;
 
@@ -33,6 +36,7 @@ fn measure(folder: &Path, n_batches: u64, n_groups: u64) -> Result<(), Box<dyn E
     let plain_bytes: u64 = groups.iter().map(Records::n_bytes).sum();
     let mut took = [const { Vec::new() }; LEVELS.len()];
     let mut read = [const { Vec::new() }; LEVELS.len()];
+    let mut found = [const { Vec::new() }; LEVELS.len()];
     let mut n_bytes = [0; LEVELS.len()];
     for round in 0..N_ROUNDS {
         for (index, compression) in LEVELS.into_iter().enumerate() {
@@ -54,15 +58,23 @@ fn measure(folder: &Path, n_batches: u64, n_groups: u64) -> Result<(), Box<dyn E
                 .sum::<Result<u64, Box<dyn Error>>>()?;
             read[index].push(started.elapsed());
             assert_eq!(n_read, n_groups * n_batches, "every record is there");
+            let started = Instant::now();
+            for number in 0..N_LOOKUPS {
+                let sequence = 1 + scatter(number) % n_groups;
+                let index = u32::try_from(scatter(number + 1) % n_batches)?;
+                assert!(!reader.record(RecordPosition { sequence, index })?.is_empty());
+            }
+            found[index].push(started.elapsed());
         }
     }
     println!("{n_batches} batches a group, {} bytes each", plain_bytes / (n_groups * n_batches));
     for (index, level) in LEVELS.into_iter().enumerate() {
         let level = level.map_or("none".to_owned(), |level| level.to_string());
         println!(
-            "  level {level:>4}: append {:7.3} ms a group, read {:7.3} ms, {:6.1} bytes a batch, {:4.1} %",
+            "  level {level:>4}: append {:7.3} ms a group, read {:7.3} ms, find a record {:7.3} ms, {:6.1} bytes a batch, {:4.1} %",
             millis(median(&mut took[index]), n_groups),
             millis(median(&mut read[index]), n_groups),
+            millis(median(&mut found[index]), N_LOOKUPS),
             share(n_bytes[index], n_groups * n_batches),
             100.0 * share(n_bytes[index], plain_bytes),
         );
