@@ -123,10 +123,11 @@ impl Groups {
         let unknown =
             || JournalError::UnknownCheckpoint { path: disk.folder().into(), sequence: checkpoint.sequence };
         let next = checkpoint.sequence.checked_add(1).ok_or_else(unknown)?;
-        let Place { segment, offset, link } = locate(&*disk, next)?.ok_or_else(unknown)?;
+        let Place { mut segment, offset, link } = locate(&*disk, next)?.ok_or_else(unknown)?;
         if link.chain != checkpoint.chain {
             return Err(unknown());
         }
+        segment.frames.set_sparing(false);
         Self::new(disk, segment, offset, link).map(|groups| Self { skipped_bytes: offset, ..groups })
     }
 
@@ -191,7 +192,7 @@ impl Groups {
             // Whoever appends may have gone on since the group was read. What shows that the journal goes on is
             // looked for first and the group read again after: if it is still bad, then it was durable and is not.
             let goes_on = self.goes_on(stop)?;
-            self.segment.refresh();
+            self.segment.frames.refresh();
             match (self.read_group()?, goes_on) {
                 (Ok(group), _) => return Ok(Some(group)),
                 (Err(Stop::End), GoesOn::NextSegment) => self.enter_next_segment()?,
@@ -200,7 +201,7 @@ impl Groups {
                     return Err(self.damaged(Fault::GroupMissing { sequence: self.link.sequence + 1 }));
                 }
                 (Err(Stop::Fault(fault)), GoesOn::No) if fault.may_be_torn() => {
-                    let bytes = self.segment.length(&*self.disk)?.saturating_sub(self.offset);
+                    let bytes = self.segment.frames.length()?.saturating_sub(self.offset);
                     let segment = self.segment.header.number;
                     self.tail = Some(Tail { segment, offset: self.offset, bytes, fault });
                     return Ok(None);
@@ -213,7 +214,7 @@ impl Groups {
     /// Reads the group at the present offset and steps behind it.
     fn read_group(&mut self) -> Result<Result<Group, Stop>, JournalError> {
         let number = self.segment.header.number;
-        let (header, stored) = match self.segment.read_frame(&*self.disk, self.offset)? {
+        let (header, stored) = match self.segment.frames.read_frame(self.offset)? {
             Ok(frame) => frame,
             Err(stop) => return Ok(Err(stop)),
         };
@@ -252,7 +253,7 @@ impl Groups {
         }
         match stop {
             Stop::End => Ok(GoesOn::No),
-            Stop::Fault(_) if self.segment.has_later_frame(&*self.disk, self.offset, &self.link)? => {
+            Stop::Fault(_) if self.segment.frames.has_later_frame(self.offset, &self.link)? => {
                 Ok(GoesOn::LaterGroup)
             }
             Stop::Fault(_) => Ok(GoesOn::No),
@@ -270,8 +271,7 @@ impl Groups {
     }
 
     fn damaged(&self, fault: Fault) -> JournalError {
-        let path = self.disk.folder().join(segment_name(self.segment.header.number));
-        JournalError::Damaged { path, offset: self.offset, fault }
+        self.segment.frames.damaged(self.offset, fault)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Sequences grow with the segments and within each, so both are searched by halving: the segments by their headers, and
 //! a segment by the headers of the frames that are found in it. What is read is bounded by some frames for each halving.
 
-use crate::format::{SEGMENT_HEADER_BYTES, segment_name};
+use crate::format::SEGMENT_HEADER_BYTES;
 use crate::frame::Link;
 use crate::scan::{SegmentScan, Stop};
 use crate::survey::survey;
@@ -26,15 +26,16 @@ pub(crate) struct Place {
 /// Of the groups on the way only headers are read. `sequence` is not 0.
 pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, JournalError> {
     let mut segment = SegmentScan::open(disk, segment_of(disk, sequence)?)?;
+    segment.frames.set_sparing(true);
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut link = Link { sequence: segment.header.first_sequence - 1, chain: segment.header.chain };
 
-    let length = segment.length(disk)?;
+    let length = segment.frames.length()?;
     let mut end = length;
     while link.sequence + 1 < sequence && offset + NEAR_BYTES < end {
         let middle = offset + (end - offset) / 2;
         let is_new = |found: &Link| link.sequence < found.sequence;
-        match segment.find_frame(disk, middle, end, |header| is_new(&header.link))? {
+        match segment.frames.find_frame(middle, end, |header| is_new(&header.link))? {
             Some((start, header)) if header.link.sequence < sequence => {
                 offset = start + header.frame_bytes();
                 link = header.link;
@@ -44,19 +45,19 @@ pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, Jo
     }
     let mut start = offset;
     while link.sequence + 1 < sequence {
-        let checked = match segment.read_header(disk, offset)? {
+        let checked = match segment.frames.read_header(offset)? {
             Ok(header) => header.check_sequence(&link).map(|()| header),
             Err(Stop::End) => return Ok(None),
             Err(Stop::Fault(fault)) => Err(fault),
         };
-        let header = checked.map_err(|fault| damaged(disk, &segment, offset, fault))?;
+        let header = checked.map_err(|fault| segment.frames.damaged(offset, fault))?;
         start = offset;
         offset += header.frame_bytes();
         link = header.link;
     }
     if length < offset {
         // Whoever appends goes on behind whole groups alone.
-        return Err(damaged(disk, &segment, start, Fault::CutShort));
+        return Err(segment.frames.damaged(start, Fault::CutShort));
     }
     Ok(Some(Place { segment, offset, link }))
 }
@@ -73,9 +74,4 @@ fn segment_of(disk: &dyn Disk, sequence: u64) -> Result<u64, JournalError> {
         }
     }
     Ok(first)
-}
-
-fn damaged(disk: &dyn Disk, segment: &SegmentScan, offset: u64, fault: Fault) -> JournalError {
-    let path = disk.folder().join(segment_name(segment.header.number));
-    JournalError::Damaged { path, offset, fault }
 }

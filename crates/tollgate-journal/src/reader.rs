@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::format::{Kind, segment_name};
+use crate::format::Kind;
 use crate::locate::{Place, locate};
 use crate::pack::Unpacker;
 use crate::scan::{SegmentScan, Stop};
@@ -60,7 +60,7 @@ impl Reader {
     /// When a segment cannot be read.
     pub fn n_bytes(&self) -> Result<u64, JournalError> {
         let numbers = 1..=survey(&*self.disk)?.last;
-        numbers.map(|number| SegmentScan::open(&*self.disk, number)?.length(&*self.disk)).sum()
+        numbers.map(|number| SegmentScan::open(&*self.disk, number)?.frames.length()).sum()
     }
 
     /// All groups from the first.
@@ -96,15 +96,14 @@ impl Reader {
         }
         let Place { mut segment, offset, link } = locate(&*self.disk, sequence)?.ok_or_else(missing)?;
         let number = segment.header.number;
-        let read = match segment.read_frame(&*self.disk, offset)? {
+        let read = match segment.frames.read_frame(offset)? {
             Ok((header, stored)) => header
                 .check_link(&link, stored)
                 .and_then(|()| Group::new(&header, stored, &mut Unpacker::default(), (number, offset))),
             Err(Stop::End) => return Err(missing()),
             Err(Stop::Fault(fault)) => Err(fault),
         };
-        let path = || self.disk.folder().join(segment_name(number));
-        read.map_err(|fault| JournalError::Damaged { path: path(), offset, fault })
+        read.map_err(|fault| segment.frames.damaged(offset, fault))
     }
 
     /// One record. It is read with its group: whoever wants several of a group is better served by [`Reader::group`].

@@ -177,7 +177,7 @@ fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<BTreeMap<u64
             let offset = expected.min(found);
             return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
         }
-        previous_bytes = segment.length(disk)?;
+        previous_bytes = segment.frames.length()?;
         lengths.insert(number, previous_bytes);
     }
     Ok(lengths)

@@ -25,18 +25,38 @@ pub(crate) enum Stop {
     Fault(Fault),
 }
 
-/// A segment that is read from its beginning to its end.
+/// A segment that is read.
 #[derive(Debug)]
 pub(crate) struct SegmentScan {
     pub(crate) header: SegmentHeader,
-    file: Box<dyn DiskFile>,
-    window: Window,
+    pub(crate) frames: FrameScan,
 }
 
 impl SegmentScan {
     pub(crate) fn open(disk: &dyn Disk, number: u64) -> Result<Self, JournalError> {
         let (file, header) = segment::open_to_read(disk, number)?;
-        Ok(Self { header, file, window: Window::default() })
+        let frames = FrameScan::new(disk, file, number, header.salt);
+        Ok(Self { header, frames })
+    }
+}
+
+/// The frames in a segment's file, whether or not its header is intact.
+#[derive(Debug)]
+pub(crate) struct FrameScan {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    salt: u64,
+    window: Window,
+}
+
+impl FrameScan {
+    pub(crate) fn new(disk: &dyn Disk, file: Box<dyn DiskFile>, number: u64, salt: u64) -> Self {
+        Self { path: disk.folder().join(segment_name(number)), file, salt, window: Window::default() }
+    }
+
+    /// For reading here and there: reads no more ahead than is looked through at once.
+    pub(crate) fn set_sparing(&mut self, is_sparing: bool) {
+        self.window.ahead_bytes = if is_sparing { PROBE_BYTES } else { WINDOW_BYTES };
     }
 
     /// Forgets what was read, which somebody who appends may have changed since.
@@ -44,19 +64,25 @@ impl SegmentScan {
         self.window.clear();
     }
 
-    pub(crate) fn length(&self, disk: &dyn Disk) -> Result<u64, JournalError> {
-        self.file.length().map_err(self.failed(disk, "measure"))
+    pub(crate) fn length(&self) -> Result<u64, JournalError> {
+        self.file.length().map_err(self.failed("measure"))
+    }
+
+    /// The bytes from `start` to `end`, or fewer where the file ends.
+    pub(crate) fn read_bytes(&mut self, start: u64, end: u64) -> Result<&[u8], JournalError> {
+        let failed = self.failed("read");
+        let n_bytes = usize::try_from(end - start).unwrap_or(usize::MAX);
+        self.window.read(&*self.file, start, n_bytes).map_err(failed)
     }
 
     /// Reads the frame at `offset` and checks its checksums; its place in the chain is the caller's to check. The payload is
     /// given as it is stored.
     pub(crate) fn read_frame(
         &mut self,
-        disk: &dyn Disk,
         offset: u64,
     ) -> Result<Result<(FrameHeader, &[u8]), Stop>, JournalError> {
-        let failed = self.failed(disk, "read");
-        let header = match self.read_header(disk, offset)? {
+        let failed = self.failed("read");
+        let header = match self.read_header(offset)? {
             Ok(header) => header,
             Err(stop) => return Ok(Err(stop)),
         };
@@ -70,37 +96,27 @@ impl SegmentScan {
     }
 
     /// Reads the header of the frame at `offset`.
-    pub(crate) fn read_header(
-        &mut self,
-        disk: &dyn Disk,
-        offset: u64,
-    ) -> Result<Result<FrameHeader, Stop>, JournalError> {
-        let failed = self.failed(disk, "read");
+    pub(crate) fn read_header(&mut self, offset: u64) -> Result<Result<FrameHeader, Stop>, JournalError> {
+        let failed = self.failed("read");
         let bytes = self.window.read(&*self.file, offset, FRAME_HEADER_BYTES).map_err(failed)?;
         if bytes.is_empty() {
             return Ok(Err(Stop::End));
         }
-        Ok(FrameHeader::decode(bytes, self.header.salt).map_err(Stop::Fault))
+        Ok(FrameHeader::decode(bytes, self.salt).map_err(Stop::Fault))
     }
 
     /// Whether the frame of a group later than the one after `link` begins anywhere from `offset` on.
     ///
     /// Its header is enough: a group is begun only when the one before it is durable.
-    pub(crate) fn has_later_frame(
-        &mut self,
-        disk: &dyn Disk,
-        offset: u64,
-        link: &Link,
-    ) -> Result<bool, JournalError> {
+    pub(crate) fn has_later_frame(&mut self, offset: u64, link: &Link) -> Result<bool, JournalError> {
         self.window.clear();
         let is_later = |header: &FrameHeader| link.sequence + 1 < header.link.sequence;
-        Ok(self.find_frame(disk, offset, u64::MAX, is_later)?.is_some())
+        Ok(self.find_frame(offset, u64::MAX, is_later)?.is_some())
     }
 
     /// The first intact header that begins in `start..end`, with where it does, that `is_wanted`.
     pub(crate) fn find_frame(
         &mut self,
-        disk: &dyn Disk,
         start: u64,
         end: u64,
         is_wanted: impl Fn(&FrameHeader) -> bool,
@@ -108,10 +124,10 @@ impl SegmentScan {
         let finder = memmem::Finder::new(&FRAME_MAGIC);
         let mut start = start;
         while start < end {
-            let failed = self.failed(disk, "read");
+            let failed = self.failed("read");
             let bytes = self.window.read(&*self.file, start, PROBE_BYTES).map_err(failed)?;
             let mut found = finder.find_iter(bytes).filter_map(|at| {
-                let header = FrameHeader::decode(&bytes[at..], self.header.salt).ok()?;
+                let header = FrameHeader::decode(&bytes[at..], self.salt).ok()?;
                 is_wanted(&header).then_some((start + at as u64, header))
             });
             if let Some((offset, header)) = found.next() {
@@ -126,20 +142,32 @@ impl SegmentScan {
         Ok(None)
     }
 
-    fn path(&self, disk: &dyn Disk) -> PathBuf {
-        disk.folder().join(segment_name(self.header.number))
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 
-    fn failed(&self, disk: &dyn Disk, step: &'static str) -> impl FnOnce(io::Error) -> JournalError + use<> {
-        JournalError::disk(step, self.path(disk))
+    pub(crate) fn damaged(&self, offset: u64, fault: Fault) -> JournalError {
+        JournalError::Damaged { path: self.path(), offset, fault }
+    }
+
+    fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> JournalError + use<> {
+        JournalError::disk(step, self.path())
     }
 }
 
 /// A stretch of a file in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     start: u64,
     bytes: Vec<u8>,
+    /// How much is read at least.
+    ahead_bytes: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { start: 0, bytes: Vec::new(), ahead_bytes: WINDOW_BYTES }
+    }
 }
 
 impl Window {
@@ -149,7 +177,7 @@ impl Window {
             return Ok(&self.bytes[range]);
         }
         let left = usize::try_from(file.length()?.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let n_wanted = n_bytes.max(WINDOW_BYTES).min(left);
+        let n_wanted = n_bytes.max(self.ahead_bytes).min(left);
         self.bytes.resize(n_wanted, 0);
         self.start = offset;
         match file.read_at(&mut self.bytes, offset) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{KIND, all_records, append, compressing, open, try_append};
+use crate::common::{KIND, all_records, append, compressing, open};
 use tollgate_journal::sim::{Dice, SimDisk};
 use tollgate_journal::{
     Disk, GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Journal, JournalError, Kind, Options, Reader, RealDisk,

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use tollgate_journal::sim::{Failure, SimDisk};
-use tollgate_journal::{Group, Journal, JournalError, Options, Progress, Recovery, Tail, Visitor, verify};
+use tollgate_journal::{
+    Group, Journal, JournalError, Options, Progress, Reader, Recovery, Tail, Visitor, verify,
+};
 
 use crate::common::{KIND, all_records, append, compressing, open, read_groups, try_append, try_open};
 
@@ -26,9 +28,32 @@ fn journal() -> SimDisk {
             &[format!("record {group}a"), format!("record {group}b {}", "x".repeat(group * 5))],
         );
     }
-    assert_eq!(disk.contents(&segment(N_SEGMENTS + 1)), None);
+    assert_eq!(segment_of_end(&journal), N_SEGMENTS);
     journal.close().expect("close");
     disk
+}
+
+/// A journal as [`journal`], of compressed groups.
+fn compressed_journal() -> SimDisk {
+    let disk = SimDisk::new();
+    let options = Options { segment_bytes_max: 1400, ..compressing() };
+    let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+    for group in 0..N_GROUPS {
+        let records: Vec<String> =
+            (0..20).map(|record| format!("record {group}.{record}, {}", "x".repeat(group * 5))).collect();
+        let position = append(&mut journal, &records);
+        assert!(position.segment <= N_SEGMENTS);
+    }
+    assert!(disk.used_bytes() < 5000, "{} bytes", disk.used_bytes());
+    assert_eq!(segment_of_end(&journal), N_SEGMENTS);
+    journal.close().expect("close");
+    disk
+}
+
+/// The segment that holds the last group.
+#[track_caller]
+fn segment_of_end(journal: &Journal) -> u64 {
+    journal.reader().group(journal.end().sequence).expect("the last group").position().segment
 }
 
 /// Every file of it.
@@ -49,8 +74,19 @@ fn check_refused(disk: &SimDisk) -> String {
 
 #[test]
 fn every_flipped_bit_is_noticed_or_harmless() {
-    let intact = journal();
-    let (groups, _) = read_groups(&intact);
+    for intact in [journal(), compressed_journal()] {
+        let n_noticed = check_flips(&intact).unwrap_or_else(|violation| panic!("{violation}"));
+        println!("{n_noticed} flips noticed");
+    }
+}
+
+fn check_flips(intact: &SimDisk) -> Result<usize, String> {
+    let (groups, _) = read_groups(intact);
+    let by_sequence = |disk: &SimDisk, sequence: u64| {
+        let group = Reader::open(disk.shared())?.group(sequence)?;
+        let text = |record: &[u8]| String::from_utf8(record.to_vec()).expect("text");
+        Ok::<Vec<String>, JournalError>(group.records().map(|(_, record)| text(record)).collect())
+    };
     let mut n_noticed = 0;
     for name in names() {
         let bytes = intact.contents(&name).expect("a file");
@@ -62,18 +98,24 @@ fn every_flipped_bit_is_noticed_or_harmless() {
             let opened = try_open(&disk).map(|_| ());
             let (read, error) = read_groups(&disk);
             assert!(groups.starts_with(&read), "{name}, bit {bit}: a wrong record");
+            let sequence = 1 + bit % N_GROUPS;
+            match by_sequence(&disk, sequence as u64) {
+                Ok(group) => assert_eq!(group, groups[sequence - 1], "{name}, bit {bit}"),
+                Err(JournalError::Damaged { .. }) => {}
+                Err(error) => return Err(format!("{name}, bit {bit}: {error}")),
+            }
             match opened.err().or(error) {
                 Some(JournalError::Damaged { path, .. }) => {
                     assert_eq!(disk.n_changes(), 0, "{name}, bit {bit}: a damaged journal was changed");
                     n_noticed += 1;
                     assert!(path.ends_with(&name) && name != ATTESTED, "{name}, bit {bit}: blamed {path:?}");
                 }
-                Some(error) => panic!("{name}, bit {bit}: {error}"),
+                Some(error) => return Err(format!("{name}, bit {bit}: {error}")),
                 None => assert!(read == groups && name == ATTESTED, "{name}, bit {bit}: a silent absence"),
             }
         }
     }
-    println!("{n_noticed} flips noticed");
+    Ok(n_noticed)
 }
 
 /// The intact journal without what states that its last group was durable, as a power cut can leave it.
@@ -124,8 +166,15 @@ fn a_flipped_bit_in_a_last_group_that_is_not_attested_drops_that_group_alone() {
 
 #[test]
 fn a_last_segment_cut_at_any_length_gives_all_whole_groups() {
-    let intact = unattested();
-    let (groups, _) = read_groups(&intact);
+    check_cuts(&unattested());
+    let compressed = compressed_journal();
+    compressed.take_away(ATTESTED);
+    check_cuts(&compressed);
+}
+
+#[track_caller]
+fn check_cuts(intact: &SimDisk) {
+    let (groups, _) = read_groups(intact);
     let name = segment(N_SEGMENTS);
     let bytes = intact.contents(&name).expect("a file");
     let mut n_groups_before = 0;

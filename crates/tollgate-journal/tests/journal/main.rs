@@ -2,8 +2,10 @@
 
 mod basics;
 mod beside;
+mod checkpoint;
 mod common;
 mod damage;
 mod faults;
 mod model;
 mod power;
+mod subfolder;
