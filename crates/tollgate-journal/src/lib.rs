@@ -38,6 +38,7 @@ pub use error::{Fault, JournalError};
 pub use format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind};
 pub use groups::{Group, Groups, Tail};
 pub use journal::{Journal, Options};
+pub use pack::{Packed, Packer};
 pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
 pub use records::Records;

@@ -19,6 +19,7 @@ mod export;
 mod index;
 mod open;
 mod plan;
+mod prepare;
 mod reader;
 mod record;
 mod replay;

@@ -8,6 +8,7 @@ use tollgate_ledger::{Counts, Ledger, LedgerError, Remedy};
 
 use crate::error::{at_open, at_read};
 use crate::index::UpkeepMode;
+use crate::prepare::EmbeddedPreparer;
 use crate::reader::EmbeddedReader;
 use crate::replay::{OpenFailure, Replay};
 use crate::writer::EmbeddedWriter;
@@ -146,7 +147,8 @@ impl EmbeddedLedger {
         };
         let reader = journal.reader();
         let ledger = Ledger {
-            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep)),
+            preparer: Arc::new(EmbeddedPreparer::new(index.keys, compression)),
+            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep, compression)),
             reader: Arc::new(EmbeddedReader::new(reader, index)),
         };
         Ok((ledger, report))

@@ -3,16 +3,29 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use tollgate_ledger::{Entry, Outcome};
+use tollgate_journal::Packed;
+use tollgate_ledger::{Entry, Outcome, Prepared, Received};
 use tollgate_rules::{Admitted, Digest, Quarantined};
 
-use crate::index::{Already, Index, IndexError, Key};
+use crate::index::{Already, Catalogue, Index, IndexError, Key, Known};
+use crate::prepare::{Whole, Work};
 
 /// A group's outcomes, true once its additions are durable.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// What one request adds.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) received: Received,
     pub(crate) additions: Vec<Addition>,
+    /// The records of all of them, when they were compressed before.
+    pub(crate) packed: Option<Packed>,
+    /// What they add up to, when that was worked out before.
+    pub(crate) usage: Option<Catalogue>,
 }
 
 /// Something new.
@@ -22,40 +35,45 @@ pub(crate) enum Addition {
     Quarantined { key: Key, id: u64, element: Quarantined },
 }
 
-/// Decides on the elements in order, each as if the ones before it were in the index.
-pub(crate) fn plan(index: &Index, group: Vec<Entry>) -> Result<Plan, IndexError> {
-    let keys: Vec<Key> = group.iter().map(|entry| own_key(index, entry)).collect();
-    let known = index.find_all(&keys)?;
+/// Decides on the elements of the requests in order, each as if the ones before it were in the index.
+pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, IndexError> {
+    let (requests, works): (Vec<_>, Vec<_>) = requests.into_iter().map(|request| open(index, request)).unzip();
+    let keys: Vec<Key> = works.iter().flat_map(|work| &work.keys).copied().collect();
+    let mut known = index.find_all(&keys)?.into_iter();
     let mut planner = Planner {
         index,
         next_id: index.with_facts(|facts| facts.next_quarantine_id()),
-        batches: Pending::with_capacity_and_hasher(group.len(), BuildHasherDefault::default()),
+        batches: Pending::with_capacity_and_hasher(keys.len(), BuildHasherDefault::default()),
         quarantined: Pending::default(),
     };
-    let mut plan = Plan { outcomes: Vec::with_capacity(group.len()), additions: Vec::with_capacity(group.len()) };
-    for ((entry, key), known) in group.into_iter().zip(keys).zip(known) {
-        let (outcome, addition) = match entry {
-            Entry::Batch(batch) => planner.record(batch, key, known.map(|known| known.digest))?,
-            Entry::Quarantine(element) => {
-                let (quarantine_id, addition) = planner.set_aside(element, key, known.map(|known| known.value));
-                (Outcome::Quarantined { quarantine_id }, addition)
-            }
-        };
-        plan.outcomes.push(outcome);
-        plan.additions.extend(addition);
+    let mut outcomes = Vec::with_capacity(keys.len());
+    let mut parts = Vec::with_capacity(requests.len());
+    for ((entries, received), Work { keys, whole }) in requests.into_iter().zip(works) {
+        let n_entries = entries.len();
+        let mut additions = Vec::with_capacity(n_entries);
+        let mut n_recorded = 0;
+        for ((entry, key), known) in entries.into_iter().zip(keys).zip(&mut known) {
+            let (outcome, addition) = planner.decide(entry, key, known)?;
+            n_recorded += usize::from(outcome == Outcome::Recorded);
+            outcomes.push(outcome);
+            additions.extend(addition);
+        }
+        let whole = whole.filter(|_| n_recorded == n_entries);
+        let (packed, usage) = whole.map(|Whole { records, usage }| (records, usage)).unzip();
+        parts.push(Part { received, additions, packed, usage });
     }
-    Ok(plan)
+    Ok(Plan { outcomes, parts })
 }
 
-fn own_key(index: &Index, entry: &Entry) -> Key {
-    match entry {
-        Entry::Batch(batch) => index.keys.batch(batch.id()),
-        Entry::Quarantine(element) => element_key(index, element),
-    }
-}
-
-fn element_key(index: &Index, element: &Quarantined) -> Key {
-    index.keys.element(&element.id.model_uuid, &element.id.batch_uuid, element.digest)
+/// A request's entries, and what was or is now worked out of them.
+fn open(index: &Index, request: Prepared) -> ((Vec<Entry>, Received), Work) {
+    let Prepared { entries, received, work } = request;
+    let work = work.and_then(|work| work.downcast::<Work>().ok()).filter(|work| work.keys.len() == entries.len());
+    let work = work.map_or_else(
+        || Work { keys: entries.iter().map(|entry| index.keys.entry(entry)).collect(), whole: None },
+        |work| *work,
+    );
+    ((entries, received), work)
 }
 
 /// New in this group.
@@ -69,6 +87,22 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// What becomes of an entry, and what it adds; `known` is what the index has under its key.
+    fn decide(
+        &mut self,
+        entry: Entry,
+        key: Key,
+        known: Option<Known>,
+    ) -> Result<(Outcome, Option<Addition>), IndexError> {
+        match entry {
+            Entry::Batch(batch) => self.record(batch, key, known.map(|known| known.digest)),
+            Entry::Quarantine(element) => {
+                let (quarantine_id, addition) = self.set_aside(element, key, known.map(|known| known.value));
+                Ok((Outcome::Quarantined { quarantine_id }, addition))
+            }
+        }
+    }
+
     /// `recorded` is the content that is recorded under the batch's id.
     fn record(
         &mut self,
@@ -84,7 +118,7 @@ impl Planner<'_> {
             return Ok((Outcome::Duplicate, None));
         }
         let element = Quarantined::conflict(batch, recorded);
-        let key = element_key(self.index, &element);
+        let key = self.index.keys.element(&element);
         let known = self.index.find(key)?.map(|known| known.value);
         let (quarantine_id, addition) = self.set_aside(element, key, known);
         Ok((Outcome::Conflict { quarantine_id, recorded }, addition))

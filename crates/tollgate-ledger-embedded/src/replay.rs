@@ -114,36 +114,29 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
 
 /// What a record adds to the index.
 #[derive(Debug)]
-pub(crate) enum Replayed {
+enum Replayed {
     Batch { key: Key, batch: Admitted },
     Quarantined { key: Key, id: u64, digest: tollgate_rules::Digest },
 }
 
 impl Replayed {
-    pub(crate) fn key(&self) -> Key {
+    fn key(&self) -> Key {
         match self {
             Self::Batch { key, .. } | Self::Quarantined { key, .. } => *key,
         }
     }
 
-    pub(crate) fn added(&self) -> Added<'_> {
+    fn added(&self) -> Added<'_> {
         match self {
             Self::Batch { key, batch } => Added::Batch { key: *key, batch },
             Self::Quarantined { key, id, digest } => Added::Quarantined { key: *key, id: *id, digest: *digest },
         }
     }
 
-    /// What is wrong when its key is known already.
-    fn contradiction(&self) -> Contradiction {
-        match self {
-            Self::Batch { batch, .. } => Contradiction::RecordedTwice { id: batch.id().clone() },
-            Self::Quarantined { id, .. } => Contradiction::SetAsideTwice { id: *id },
-        }
-    }
 }
 
 /// Reads the records of a group.
-pub(crate) fn decode(index: &Index, group: &Group) -> Result<Vec<Replayed>, LedgerError> {
+fn decode(index: &Index, group: &Group) -> Result<Vec<Replayed>, LedgerError> {
     let decode = |bytes| -> Result<Replayed, Unusable> {
         Ok(match Record::decode(bytes)? {
             Record::Batch { body, .. } => {
@@ -151,7 +144,7 @@ pub(crate) fn decode(index: &Index, group: &Group) -> Result<Vec<Replayed>, Ledg
                 Replayed::Batch { key: index.keys.batch(batch.id()), batch }
             }
             Record::Quarantined(element) => {
-                let key = index.keys.element(element.model_uuid, element.batch_uuid, element.digest);
+                let key = index.keys.element_with(element.model_uuid, element.batch_uuid, element.digest);
                 Replayed::Quarantined { key, id: element.id, digest: element.digest }
             }
         })
@@ -164,9 +157,9 @@ pub(crate) fn replay(index: &Index, group: &Group) -> Result<(), LedgerError> {
     let replayed = decode(index, group)?;
     let keys: Vec<Key> = replayed.iter().map(Replayed::key).collect();
     let known = index.find_all(&keys).map_err(of_index("read the index"))?;
-    for ((replayed, known), (position, _)) in replayed.iter().zip(known).zip(group.records()) {
+    for (known, (position, _)) in known.into_iter().zip(group.records()) {
         if known.is_some() {
-            return Err(unusable(position, replayed.contradiction().into()));
+            return Err(unusable(position, Contradiction::RecordedTwice.into()));
         }
     }
     let added = replayed.iter().map(Replayed::added);

@@ -1,5 +1,6 @@
 //! The write half.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use tollgate_rules::{Admitted, Quarantined, Verdict};
@@ -16,6 +17,17 @@ pub enum Entry {
     Quarantine(Quarantined),
 }
 
+impl Entry {
+    /// The batch, if it is one that counts.
+    #[must_use]
+    pub fn batch(&self) -> Option<&Admitted> {
+        match self {
+            Self::Batch(batch) => Some(batch),
+            Self::Quarantine(_) => None,
+        }
+    }
+}
+
 impl From<Verdict> for Entry {
     fn from(verdict: Verdict) -> Self {
         match verdict {
@@ -27,6 +39,39 @@ impl From<Verdict> for Entry {
 
 /// When the collector took the group in, by its own clock.
 pub type Received = Timestamp;
+
+/// The entries of one request, with what was worked out of them beforehand.
+pub struct Prepared {
+    /// In the order of the request.
+    pub entries: Vec<Entry>,
+    /// When the collector took the request in.
+    pub received: Received,
+    /// What the ledger whose [`Preparer`] this comes from makes of them; the ledger manages without.
+    pub work: Option<Box<dyn Any + Send>>,
+}
+
+impl Prepared {
+    /// With nothing worked out.
+    #[must_use]
+    pub fn plain(entries: Vec<Entry>, received: Received) -> Self {
+        Self { entries, received, work: None }
+    }
+}
+
+/// The part of recording that needs neither an order nor what is recorded: hashing, encoding, compressing. It is done by each
+/// request's own task, so that the one task that owns the [`Writer`] has little left to do.
+pub trait Preparer: Send + Sync {
+    /// Works out of `entries` what can be worked out of them alone.
+    fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
+        Prepared::plain(entries, received)
+    }
+}
+
+/// Has nothing to prepare.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingToPrepare;
+
+impl Preparer for NothingToPrepare {}
 
 /// The write half of a ledger. One task owns it.
 pub trait Writer: Send {
@@ -49,6 +94,17 @@ pub trait Writer: Send {
     /// again and it comes back as [`Outcome::Duplicate`]. After [`crate::Remedy::Restart`] every further call fails.
     fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError>;
 
+    /// Records the entries of several requests as one group: as [`Writer::record`] of all of them, one request after the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::record`].
+    fn record_prepared(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
+        let Some(received) = requests.first().map(|request| request.received) else { return Ok(Vec::new()) };
+        self.record(requests.into_iter().flat_map(|request| request.entries).collect(), received)
+    }
+
     /// Writes what makes the next start quick, and closes.
     ///
     /// # Errors
@@ -57,8 +113,10 @@ pub trait Writer: Send {
     fn close(self: Box<Self>) -> Result<(), LedgerError>;
 }
 
-/// An open ledger: its two halves.
+/// An open ledger: its two halves, and what goes before the first.
 pub struct Ledger {
+    /// Prepares; as many as wanted, at any time.
+    pub preparer: Arc<dyn Preparer>,
     /// Records; exactly one.
     pub writer: Box<dyn Writer>,
     /// Answers questions; as many as wanted, at any time.

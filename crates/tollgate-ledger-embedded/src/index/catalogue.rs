@@ -48,6 +48,18 @@ impl Catalogue {
         self.n_metrics += batch.readings().len() as u64;
     }
 
+    /// Adds what was added up elsewhere, of batches that came after all that were added here.
+    pub(crate) fn merge(&mut self, later: Self) {
+        for (uuid, model) in later.models {
+            self.n_rows += match self.models.get_mut(&uuid) {
+                Some(known) => known.merge(model),
+                None => 1 + self.models.entry(uuid).or_default().merge(model),
+            };
+        }
+        self.n_batches += later.n_batches;
+        self.n_metrics += later.n_metrics;
+    }
+
     pub(crate) fn find(&self, model_uuid: &str) -> Option<ModelSummary> {
         self.models.get(model_uuid).map(|model| model.summary(model_uuid))
     }
@@ -105,6 +117,29 @@ impl Model {
         n_new
     }
 
+    /// Adds what was added up elsewhere, and says how many units and meters are new with it.
+    fn merge(&mut self, later: Self) -> usize {
+        let mut n_new = 0;
+        self.n_batches += later.n_batches;
+        if self.created <= later.created {
+            self.created = later.created;
+            self.name = later.name;
+        }
+        for unit in later.units {
+            n_new += usize::from(self.units.insert(unit));
+        }
+        for (key, later) in later.meters {
+            match self.meters.get_mut(&key) {
+                Some(meter) => meter.merge(&later),
+                None => {
+                    self.meters.insert(key, later);
+                    n_new += 1;
+                }
+            }
+        }
+        n_new
+    }
+
     fn summary(&self, model_uuid: &str) -> ModelSummary {
         let meters = self.meters.iter().map(|(key, meter)| MeterTotal {
             key: key.to_string(),
@@ -126,6 +161,11 @@ impl Meter {
     fn add(&mut self, amount: tollgate_rules::Decimal) {
         self.n_metrics += 1;
         self.sum.add(amount);
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.n_metrics += later.n_metrics;
+        self.sum.merge(&later.sum);
     }
 }
 

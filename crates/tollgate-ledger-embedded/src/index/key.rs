@@ -2,7 +2,8 @@
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tollgate_journal::Disk;
-use tollgate_rules::{BatchId, Digest};
+use tollgate_ledger::Entry;
+use tollgate_rules::{BatchId, Digest, Quarantined};
 
 /// The hash of an id under keys that are this index's own: 128 bits that nobody outside can aim at.
 ///
@@ -36,8 +37,21 @@ impl KeyMaker {
         self.key(Kind::Batch, &[id.model_uuid.as_bytes(), id.batch_uuid.as_bytes()])
     }
 
+    /// Of an entry as it is posted.
+    pub(crate) fn entry(&self, entry: &Entry) -> Key {
+        match entry {
+            Entry::Batch(batch) => self.batch(batch.id()),
+            Entry::Quarantine(element) => self.element(element),
+        }
+    }
+
+    /// Of a quarantined element.
+    pub(crate) fn element(&self, element: &Quarantined) -> Key {
+        self.element_with(&element.id.model_uuid, &element.id.batch_uuid, element.digest)
+    }
+
     /// Of a quarantined element, by what equal ones have in common.
-    pub(crate) fn element(&self, model_uuid: &str, batch_uuid: &str, digest: Digest) -> Key {
+    pub(crate) fn element_with(&self, model_uuid: &str, batch_uuid: &str, digest: Digest) -> Key {
         self.key(Kind::Element, &[model_uuid.as_bytes(), batch_uuid.as_bytes(), &digest.0])
     }
 
@@ -72,7 +86,7 @@ mod tests {
         for (model, batch) in texts {
             made.push(keys.batch(&BatchId { model_uuid: model.into(), batch_uuid: batch.into() }));
             for digest in [Digest([0; 16]), Digest([1; 16])] {
-                made.push(keys.element(model, batch, digest));
+                made.push(keys.element_with(model, batch, digest));
             }
         }
         made.extend((0..9).map(|id| keys.quarantine(id)));

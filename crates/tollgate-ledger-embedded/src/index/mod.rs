@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use tollgate_journal::{Checkpoint, Disk, RecordPosition};
 use tollgate_ledger::Counts;
-use tollgate_rules::{Admitted, BatchId, Digest};
+use tollgate_rules::{Admitted, Digest};
 
 pub(crate) use block::{Known, pack, unpack};
-use catalogue::Catalogue;
+pub(crate) use catalogue::Catalogue;
 pub(crate) use error::IndexError;
 pub(crate) use key::{Key, KeyMaker};
 pub(crate) use recent::Already;
@@ -82,22 +82,25 @@ impl Facts {
 }
 
 /// Something that a durable group adds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Added<'a> {
+    /// A batch.
     Batch { key: Key, batch: &'a Admitted },
-    /// Under its key, and under its id.
+    /// A batch, the rest of which comes with the next [`Added::Usage`].
+    Id { key: Key, digest: Digest },
+    /// What batches add up to that came before; no record of its own.
+    Usage(Catalogue),
+    /// An element, under its key and under its id.
     Quarantined { key: Key, id: u64, digest: Digest },
 }
 
 /// A record that cannot follow those before it, so the journal was not written by a ledger that keeps its promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Contradiction {
-    #[error("add batch {:?} of model {:?}: it was recorded before", id.batch_uuid, id.model_uuid)]
-    RecordedTwice { id: BatchId },
+    #[error("add a batch or element: it was recorded before")]
+    RecordedTwice,
     #[error("add quarantined element {id}: the next one should be {expected}")]
     QuarantineId { id: u64, expected: u64 },
-    #[error("add quarantined element {id}: an equal one was set aside before")]
-    SetAsideTwice { id: u64 },
 }
 
 impl Index {
@@ -164,16 +167,18 @@ impl Index {
         Ok(found)
     }
 
-    /// Adds what the durable group `sequence` added, in the order of its records.
+    /// Adds what the durable group `sequence` added, in the order of its records. An error names the record.
     pub(crate) fn add<'a>(
         &self,
         sequence: u64,
-        added: impl IntoIterator<Item = Added<'a>>,
+        added: impl Iterator<Item = Added<'a>>,
     ) -> Result<(), (RecordPosition, Contradiction)> {
         let mut live = self.live_mut();
-        for (index, added) in (0..).zip(added) {
-            let position = RecordPosition { sequence, index };
+        let mut position = RecordPosition { sequence, index: 0 };
+        for added in added {
+            let is_record = !matches!(added, Added::Usage(_));
             live.add(&self.keys, position, added).map_err(|contradiction| (position, contradiction))?;
+            position.index += u32::from(is_record);
         }
         Ok(())
     }
@@ -304,14 +309,19 @@ impl Live {
         self.recent.find(key).or_else(frozen)
     }
 
-    fn add(&mut self, keys: &KeyMaker, position: RecordPosition, added: Added<'_>) -> Result<(), Contradiction> {
+    fn add(
+        &mut self,
+        keys: &KeyMaker,
+        position: RecordPosition,
+        added: Added<'_>,
+    ) -> Result<(), Contradiction> {
         match added {
             Added::Batch { key, batch } => {
-                if !self.recent.insert(key, Known { digest: batch.digest(), value: pack(position) }) {
-                    return Err(Contradiction::RecordedTwice { id: batch.id().clone() });
-                }
+                self.add_id(key, batch.digest(), position)?;
                 self.facts.catalogue.add(batch);
             }
+            Added::Id { key, digest } => self.add_id(key, digest, position)?,
+            Added::Usage(usage) => self.facts.catalogue.merge(usage),
             Added::Quarantined { key, id, digest } => {
                 let expected = self.facts.next_quarantine_id();
                 if id != expected {
@@ -321,11 +331,16 @@ impl Live {
                 if !self.recent.insert(key, Known { digest, value: id })
                     || !self.recent.insert(keys.quarantine(id), by_id)
                 {
-                    return Err(Contradiction::SetAsideTwice { id });
+                    return Err(Contradiction::RecordedTwice);
                 }
                 self.facts.n_quarantined += 1;
             }
         }
         Ok(())
+    }
+
+    fn add_id(&mut self, key: Key, digest: Digest, position: RecordPosition) -> Result<(), Contradiction> {
+        let is_new = self.recent.insert(key, Known { digest, value: pack(position) });
+        if is_new { Ok(()) } else { Err(Contradiction::RecordedTwice) }
     }
 }
