@@ -1,5 +1,6 @@
 //! Writing a journal.
 
+use std::borrow::Borrow;
 use std::io;
 use std::sync::Arc;
 
@@ -152,23 +153,25 @@ impl Journal {
     /// # Errors
     ///
     /// As [`Journal::append`].
-    pub fn append_packed(&mut self, parts: &[Packed]) -> Result<GroupPosition, JournalError> {
+    pub fn append_packed<P: Borrow<Packed>>(&mut self, parts: &[P]) -> Result<GroupPosition, JournalError> {
         if self.is_closed {
             return Err(JournalError::Closed { path: self.disk.folder().into() });
         }
+        let parts: Vec<&Packed> = parts.iter().map(Borrow::borrow).collect();
         let n_records: usize = parts.iter().map(|part| part.n_records).sum();
-        let bytes: u64 = parts.iter().map(|part| part.unpacked_bytes).sum();
-        let packed_bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
-        let fits = bytes.max(packed_bytes as u64) <= GROUP_BYTES_MAX && n_records <= GROUP_RECORDS_MAX as usize;
+        let bytes: u64 = parts.iter().map(|part| part.payload_bytes as u64).sum();
+        let packed_bytes: u64 = parts.iter().map(|part| part.bytes.len() as u64).sum();
+        let fits = bytes.max(packed_bytes) <= GROUP_BYTES_MAX && n_records <= GROUP_RECORDS_MAX as usize;
         let (Ok(n_records), Ok(unpacked_bytes), true) = (u32::try_from(n_records), u32::try_from(bytes), fits)
         else {
             return Err(JournalError::TooLarge { bytes, n_records });
         };
         let form = Form::packed_bytes(unpacked_bytes);
-        match parts {
+        match &parts[..] {
             [part] => self.append_payload(n_records, form, &part.bytes),
             parts => {
-                let payload: Vec<u8> = parts.iter().flat_map(|part| &part.bytes).copied().collect();
+                let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();
+                let payload = payload.concat();
                 self.append_payload(n_records, form, &payload)
             }
         }

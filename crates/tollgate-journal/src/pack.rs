@@ -19,7 +19,27 @@ const BYTES_KEPT: usize = 4 << 20;
 pub struct Packed {
     pub(crate) bytes: Vec<u8>,
     pub(crate) n_records: usize,
-    pub(crate) unpacked_bytes: u64,
+    /// Of the records with their lengths.
+    pub(crate) payload_bytes: usize,
+}
+
+impl Packed {
+    /// How many bytes the records take when they are not compressed.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// The records again.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory.
+    pub fn unpack(&self) -> io::Result<Records> {
+        let mut bytes = Vec::with_capacity(self.payload_bytes);
+        Decompressor::new()?.decompress_to_buffer(&self.bytes, &mut bytes)?;
+        Ok(Records::from_bytes(bytes, self.n_records))
+    }
 }
 
 /// Compresses one payload after the other.
@@ -40,18 +60,19 @@ impl Packer {
 
     /// Compresses records for [`crate::Journal::append_packed`], on any thread.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// When there is no memory.
-    pub fn pack_records(&mut self, records: &Records) -> io::Result<Packed> {
+    /// When there is no memory for the compressor.
+    pub fn pack_records(&mut self, records: &Records) -> Packed {
         let payload = records.as_bytes();
         self.packed.clear();
         self.packed.reserve(zstd::zstd_safe::compress_bound(payload.len()));
-        self.compressor.compress_to_buffer(payload, &mut self.packed)?;
+        let compressed = self.compressor.compress_to_buffer(payload, &mut self.packed);
+        compressed.expect("there is room for every outcome, so only a lack of memory is left");
         // A copy of what it needs and no more: the room for it was for the worst case.
         let bytes = self.packed.clone();
         self.packed.shrink_to(BYTES_KEPT);
-        Ok(Packed { bytes, n_records: records.len(), unpacked_bytes: records.n_bytes() })
+        Packed { bytes, n_records: records.len(), payload_bytes: payload.len() }
     }
 
     /// The payload as it is to be stored: compressed, if it becomes smaller by it.

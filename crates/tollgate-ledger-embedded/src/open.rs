@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, Journal, Kind, Progress, RealDisk, Tail};
+use tollgate_journal::{Disk, Journal, Kind, Packer, Progress, RealDisk, Tail};
 use tollgate_ledger::{Counts, Ledger, LedgerError, Remedy};
 
 use crate::error::{at_open, at_read};
@@ -137,6 +137,9 @@ impl EmbeddedLedger {
             OpenFailure::Journal(error) => at_open(step)(error),
             OpenFailure::Ledger(error) => error,
         })?;
+        let packer = compression.map(Packer::new).transpose().map_err(|error| {
+            LedgerError::new(Remedy::Retry, "prepare the compression of groups").because(error)
+        })?;
         let (index, upkeep) = replay.index.expect("opening a journal opens the index");
         let report = OpenReport {
             is_new: recovery.is_new,
@@ -148,7 +151,7 @@ impl EmbeddedLedger {
         let reader = journal.reader();
         let ledger = Ledger {
             preparer: Arc::new(EmbeddedPreparer::new(index.keys, compression)),
-            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep, compression)),
+            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep, packer)),
             reader: Arc::new(EmbeddedReader::new(reader, index)),
         };
         Ok((ledger, report))

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use tollgate_journal::Packed;
-use tollgate_ledger::{Entry, Outcome, Prepared, Received};
+use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received};
 use tollgate_rules::{Admitted, Digest, Quarantined};
 
-use crate::index::{Already, Catalogue, Index, IndexError, Key, Known};
-use crate::prepare::{Whole, Work};
+use crate::error::of_index;
+use crate::index::{Already, Index, IndexError, Key, Known};
+use crate::prepare::{PackedBatches, Request};
 
 /// A group's outcomes, true once its additions are durable.
 #[derive(Debug)]
@@ -21,11 +21,15 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) received: Received,
-    pub(crate) additions: Vec<Addition>,
-    /// The records of all of them, when they were compressed before.
-    pub(crate) packed: Option<Packed>,
-    /// What they add up to, when that was worked out before.
-    pub(crate) usage: Option<Catalogue>,
+    pub(crate) additions: Additions,
+}
+
+/// What is new of a request.
+#[derive(Debug)]
+pub(crate) enum Additions {
+    /// All of it.
+    Packed(PackedBatches),
+    Some(Vec<Addition>),
 }
 
 /// Something new.
@@ -36,44 +40,41 @@ pub(crate) enum Addition {
 }
 
 /// Decides on the elements of the requests in order, each as if the ones before it were in the index.
-pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, IndexError> {
-    let (requests, works): (Vec<_>, Vec<_>) = requests.into_iter().map(|request| open(index, request)).unzip();
-    let keys: Vec<Key> = works.iter().flat_map(|work| &work.keys).copied().collect();
-    let mut known = index.find_all(&keys)?.into_iter();
+pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, LedgerError> {
+    let n_entries = requests.iter().map(|request| request.n_entries).sum();
+    let opened = requests.into_iter().map(|Prepared { received, content, .. }| {
+        Request::new(&index.keys, content).map(|request| (request, received))
+    });
+    let requests = opened.collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<Key> = requests.iter().flat_map(|(request, _)| request.keys()).collect();
+    let failed = |error| of_index(format!("look for {n_entries} elements"))(error);
+    let known = index.find_all(&keys).map_err(failed)?;
     let mut planner = Planner {
         index,
         next_id: index.with_facts(|facts| facts.next_quarantine_id()),
-        batches: Pending::with_capacity_and_hasher(keys.len(), BuildHasherDefault::default()),
+        batches: Pending::default(),
         quarantined: Pending::default(),
     };
-    let mut outcomes = Vec::with_capacity(keys.len());
-    let mut parts = Vec::with_capacity(requests.len());
-    for ((entries, received), Work { keys, whole }) in requests.into_iter().zip(works) {
-        let n_entries = entries.len();
-        let mut additions = Vec::with_capacity(n_entries);
-        let mut n_recorded = 0;
-        for ((entry, key), known) in entries.into_iter().zip(keys).zip(&mut known) {
-            let (outcome, addition) = planner.decide(entry, key, known)?;
-            n_recorded += usize::from(outcome == Outcome::Recorded);
-            outcomes.push(outcome);
-            additions.extend(addition);
-        }
-        let whole = whole.filter(|_| n_recorded == n_entries);
-        let (packed, usage) = whole.map(|Whole { records, usage }| (records, usage)).unzip();
-        parts.push(Part { received, additions, packed, usage });
+    let mut plan = Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(requests.len()) };
+    let (mut rest, mut n_left) = (&known[..], requests.len());
+    for (request, received) in requests {
+        let (known, later) = rest.split_at(request.keys().count());
+        (rest, n_left) = (later, n_left - 1);
+        let additions = match request {
+            Request::Packed(batches) if planner.are_new(&batches, known) => {
+                plan.outcomes.extend(known.iter().map(|_| Outcome::Recorded));
+                // Nobody looks there any more after the last request.
+                if 0 < n_left {
+                    planner.batches.extend(batches.ids.iter().copied());
+                }
+                Additions::Packed(batches)
+            }
+            Request::Packed(batches) => planner.each(batches.unpack()?, known, &mut plan.outcomes)?,
+            request @ Request::Entries { .. } => planner.each(request, known, &mut plan.outcomes)?,
+        };
+        plan.parts.push(Part { received, additions });
     }
-    Ok(Plan { outcomes, parts })
-}
-
-/// A request's entries, and what was or is now worked out of them.
-fn open(index: &Index, request: Prepared) -> ((Vec<Entry>, Received), Work) {
-    let Prepared { entries, received, work } = request;
-    let work = work.and_then(|work| work.downcast::<Work>().ok()).filter(|work| work.keys.len() == entries.len());
-    let work = work.map_or_else(
-        || Work { keys: entries.iter().map(|entry| index.keys.entry(entry)).collect(), whole: None },
-        |work| *work,
-    );
-    ((entries, received), work)
+    Ok(plan)
 }
 
 /// New in this group.
@@ -87,6 +88,30 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// Whether none of the batches is known.
+    fn are_new(&self, batches: &PackedBatches, known: &[Option<Known>]) -> bool {
+        known.iter().all(Option::is_none)
+            && (self.batches.is_empty() || !batches.ids.iter().any(|(key, _)| self.batches.contains_key(key)))
+    }
+
+    /// Decides on each entry.
+    fn each(
+        &mut self,
+        request: Request,
+        known: &[Option<Known>],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Additions, LedgerError> {
+        let Request::Entries { entries, keys } = request else { return Ok(Additions::Some(Vec::new())) };
+        let mut additions = Vec::with_capacity(entries.len());
+        for ((entry, key), known) in entries.into_iter().zip(keys).zip(known) {
+            let decided = self.decide(entry, key, *known);
+            let (outcome, addition) = decided.map_err(of_index("look for a quarantined element"))?;
+            outcomes.push(outcome);
+            additions.extend(addition);
+        }
+        Ok(Additions::Some(additions))
+    }
+
     /// What becomes of an entry, and what it adds; `known` is what the index has under its key.
     fn decide(
         &mut self,

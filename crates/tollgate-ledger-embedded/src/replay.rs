@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::error::{Unusable, of_index, unusable};
 use crate::index::{Added, Contradiction, Index, Key, Upkeep, UpkeepMode};
-use crate::record::Record;
+use crate::record::{Record, SetAside};
 
 /// The folder of the index, in that of the ledger.
 pub(crate) const INDEX: &str = "index";
@@ -112,40 +112,19 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
     }
 }
 
-/// What a record adds to the index.
-#[derive(Debug)]
-enum Replayed {
-    Batch { key: Key, batch: Admitted },
-    Quarantined { key: Key, id: u64, digest: tollgate_rules::Digest },
-}
-
-impl Replayed {
-    fn key(&self) -> Key {
-        match self {
-            Self::Batch { key, .. } | Self::Quarantined { key, .. } => *key,
-        }
-    }
-
-    fn added(&self) -> Added<'_> {
-        match self {
-            Self::Batch { key, batch } => Added::Batch { key: *key, batch },
-            Self::Quarantined { key, id, digest } => Added::Quarantined { key: *key, id: *id, digest: *digest },
-        }
-    }
-
-}
-
-/// Reads the records of a group.
-fn decode(index: &Index, group: &Group) -> Result<Vec<Replayed>, LedgerError> {
-    let decode = |bytes| -> Result<Replayed, Unusable> {
+/// What the records of a group add to the index, each with the key that has to be new.
+fn decode(index: &Index, group: &Group) -> Result<Vec<(Key, Added)>, LedgerError> {
+    let decode = |bytes| -> Result<(Key, Added), Unusable> {
         Ok(match Record::decode(bytes)? {
             Record::Batch { body, .. } => {
                 let batch = Admitted::from_canonical(body)?;
-                Replayed::Batch { key: index.keys.batch(batch.id()), batch }
+                let key = index.keys.batch(batch.id());
+                (key, Added::Batch { key, batch })
             }
             Record::Quarantined(element) => {
-                let key = index.keys.element_with(element.model_uuid, element.batch_uuid, element.digest);
-                Replayed::Quarantined { key, id: element.id, digest: element.digest }
+                let SetAside { id, digest, .. } = element;
+                let key = index.keys.element_with(element.model_uuid, element.batch_uuid, digest);
+                (key, Added::Quarantined { key, id, digest })
             }
         })
     };
@@ -154,14 +133,13 @@ fn decode(index: &Index, group: &Group) -> Result<Vec<Replayed>, LedgerError> {
 
 /// Adds the records of a durable group to the index.
 pub(crate) fn replay(index: &Index, group: &Group) -> Result<(), LedgerError> {
-    let replayed = decode(index, group)?;
-    let keys: Vec<Key> = replayed.iter().map(Replayed::key).collect();
+    let (keys, added): (Vec<Key>, Vec<Added>) = decode(index, group)?.into_iter().unzip();
     let known = index.find_all(&keys).map_err(of_index("read the index"))?;
     for (known, (position, _)) in known.into_iter().zip(group.records()) {
         if known.is_some() {
             return Err(unusable(position, Contradiction::RecordedTwice.into()));
         }
     }
-    let added = replayed.iter().map(Replayed::added);
-    index.add(group.position().sequence, added).map_err(|(position, why)| unusable(position, why.into()))
+    let added = index.add(group.position().sequence, added.into_iter());
+    added.map_err(|(position, why)| unusable(position, why.into()))
 }

@@ -1,6 +1,6 @@
 //! The write half.
 
-use std::io;
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received, Remedy, W
 
 use crate::error::{at_append, of_index};
 use crate::index::{Added, Index, Upkeep};
-use crate::plan::{Addition, Part, Plan, plan};
+use crate::plan::{Addition, Additions, Part, Plan, plan};
+use crate::prepare::PackedBatches;
 use crate::record::{encode_batch, encode_quarantined};
 
 /// Bytes of bodies that go into one group of the journal, at most (one body may be longer): a group is held in memory
@@ -22,24 +23,24 @@ pub(crate) struct EmbeddedWriter {
     journal: Journal,
     index: Arc<Index>,
     upkeep: Upkeep,
-    compression: Option<i32>,
+    /// `None` when nothing is compressed.
+    packer: Option<Packer>,
     is_closed: bool,
     /// Kept for their memory.
     records: Records,
-    packer: Option<Packer>,
 }
 
 impl EmbeddedWriter {
-    pub(crate) fn new(journal: Journal, index: Arc<Index>, upkeep: Upkeep, compression: Option<i32>) -> Self {
-        Self { journal, index, upkeep, compression, is_closed: false, records: Records::default(), packer: None }
+    pub(crate) fn new(journal: Journal, index: Arc<Index>, upkeep: Upkeep, packer: Option<Packer>) -> Self {
+        Self { journal, index, upkeep, packer, is_closed: false, records: Records::default() }
     }
 
     fn try_record(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
-        let n_entries: usize = requests.iter().map(|request| request.entries.len()).sum();
-        let failed = |error| of_index(format!("record {n_entries} elements"))(error);
+        let failed = of_index("make room for new ids in memory");
         self.upkeep.make_room().map_err(failed)?;
-        let Plan { outcomes, parts } = plan(&self.index, requests).map_err(failed)?;
-        let mut parts: Vec<Part> = parts.into_iter().flat_map(split).collect();
+        let Plan { outcomes, parts } = plan(&self.index, requests)?;
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        let mut parts: Vec<Part> = parts.flat_map(Part::split).collect();
         while !parts.is_empty() {
             let later = parts.split_off(n_together(&parts));
             self.commit(mem::replace(&mut parts, later))?;
@@ -48,94 +49,112 @@ impl EmbeddedWriter {
     }
 
     /// Makes what `parts` add durable, then known.
-    fn commit(&mut self, mut parts: Vec<Part>) -> Result<(), LedgerError> {
-        let n_additions = parts.iter().map(|part| part.additions.len()).sum();
-        if n_additions == 0 {
-            return Ok(());
-        }
+    fn commit(&mut self, parts: Vec<Part>) -> Result<(), LedgerError> {
+        let n_records = parts.iter().map(Part::n_records).sum();
         // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
-        let group = self.append(&mut parts).map_err(at_append(n_additions))?;
+        let group = self.append(&parts).map_err(at_append(n_records))?;
         self.index
-            .add(group.sequence, parts.iter_mut().flat_map(Part::added))
+            .add(group.sequence, parts.into_iter().flat_map(Part::into_added))
             .expect("the plan was made with this index, which nobody else adds to");
         self.upkeep.look_after(self.journal.end());
         Ok(())
     }
 
-    fn append(&mut self, parts: &mut [Part]) -> Result<GroupPosition, JournalError> {
-        match self.compression {
-            Some(level) if parts.iter().any(|part| part.packed.is_some()) => {
-                // Without memory for it, they are written as if nothing had been compressed before.
-                if let Ok(packed) = self.pack(parts, level) {
-                    return self.journal.append_packed(&packed);
-                }
-            }
-            _ => {}
-        }
+    fn append(&mut self, parts: &[Part]) -> Result<GroupPosition, JournalError> {
         self.records.clear();
+        if let (Some(packer), true) = (&mut self.packer, parts.iter().any(Part::is_packed)) {
+            let packed = pack(parts, &mut self.records, packer);
+            return self.journal.append_packed(&packed);
+        }
         parts.iter().for_each(|part| part.write(&mut self.records));
         self.journal.append(&self.records)
     }
+}
 
-    /// What was compressed before as it is, and the rest likewise, in one order.
-    fn pack(&mut self, parts: &mut [Part], level: i32) -> io::Result<Vec<Packed>> {
-        let mut packed = Vec::with_capacity(parts.len());
-        self.records.clear();
-        for part in parts {
-            match part.packed.take() {
-                Some(records) => {
-                    packed.extend(self.pack_rest(level)?);
-                    packed.push(records);
-                }
-                None => part.write(&mut self.records),
+/// What was compressed before as it is, and the rest likewise, in one order.
+fn pack<'a>(parts: &'a [Part], records: &mut Records, packer: &mut Packer) -> Vec<Cow<'a, Packed>> {
+    let mut packed = Vec::with_capacity(parts.len());
+    let mut pack_rest = |records: &mut Records, packed: &mut Vec<Cow<'a, Packed>>| {
+        if !records.is_empty() {
+            packed.push(Cow::Owned(packer.pack_records(records)));
+            records.clear();
+        }
+    };
+    for part in parts {
+        match &part.additions {
+            Additions::Packed(batches) => {
+                pack_rest(records, &mut packed);
+                packed.push(Cow::Borrowed(&batches.records));
             }
+            Additions::Some(_) => part.write(records),
         }
-        packed.extend(self.pack_rest(level)?);
-        Ok(packed)
     }
-
-    fn pack_rest(&mut self, level: i32) -> io::Result<Option<Packed>> {
-        if self.records.is_empty() {
-            return Ok(None);
-        }
-        let packer = match &mut self.packer {
-            Some(packer) => packer,
-            none => none.insert(Packer::new(level)?),
-        };
-        let packed = packer.pack_records(&self.records)?;
-        self.records.clear();
-        Ok(Some(packed))
-    }
+    pack_rest(records, &mut packed);
+    packed
 }
 
 impl Part {
-    /// What the index learns of it.
-    fn added(&mut self) -> impl Iterator<Item = Added<'_>> {
-        let usage = self.usage.take();
-        let has_usage = usage.is_some();
-        let added = self.additions.iter().map(move |addition| match addition {
-            Addition::Batch { key, batch } if has_usage => Added::Id { key: *key, digest: batch.digest() },
-            Addition::Batch { key, batch } => Added::Batch { key: *key, batch },
-            Addition::Quarantined { key, id, element } => {
-                Added::Quarantined { key: *key, id: *id, digest: element.digest }
-            }
-        });
-        added.chain(usage.map(Added::Usage))
+    fn is_packed(&self) -> bool {
+        matches!(self.additions, Additions::Packed(_))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.n_records() == 0
+    }
+
+    fn n_records(&self) -> usize {
+        match &self.additions {
+            Additions::Packed(batches) => batches.ids.len(),
+            Additions::Some(additions) => additions.len(),
+        }
     }
 
     fn n_bytes(&self) -> usize {
-        self.additions.iter().map(Addition::n_bytes).sum()
+        match &self.additions {
+            Additions::Packed(batches) => batches.records.n_bytes(),
+            Additions::Some(additions) => additions.iter().map(Addition::n_bytes).sum(),
+        }
     }
 
-    /// Appends its records.
+    /// Appends the records of what is not packed.
     fn write(&self, records: &mut Records) {
-        for addition in &self.additions {
+        let Additions::Some(additions) = &self.additions else { return };
+        for addition in additions {
             records.push_with(|bytes| match addition {
                 Addition::Batch { batch, .. } => encode_batch(bytes, batch, self.received),
                 Addition::Quarantined { id, element, .. } => {
                     encode_quarantined(bytes, *id, element, self.received);
                 }
             });
+        }
+    }
+
+    /// What the index learns of it.
+    fn into_added(self) -> impl Iterator<Item = Added> {
+        let (packed, some) = match self.additions {
+            Additions::Packed(PackedBatches { ids, usage, .. }) => (Some((ids, usage)), Vec::new()),
+            Additions::Some(additions) => (None, additions),
+        };
+        let (ids, usage) = packed.unzip();
+        let ids = ids.into_iter().flatten().map(|(key, digest)| Added::Id { key, digest });
+        let some = some.into_iter().map(|addition| match addition {
+            Addition::Batch { key, batch } => Added::Batch { key, batch },
+            Addition::Quarantined { key, id, element } => {
+                Added::Quarantined { key, id, digest: element.digest }
+            }
+        });
+        ids.chain(usage.map(Added::Usage)).chain(some)
+    }
+
+    /// Parts of it, none of them over the limit but for one that has a single body or was packed as one.
+    fn split(self) -> Vec<Self> {
+        let received = self.received;
+        match self.additions {
+            Additions::Some(additions) if GROUP_BYTES_MAX < additions.iter().map(Addition::n_bytes).sum() => {
+                let parts = split(additions).into_iter();
+                parts.map(|some| Self { received, additions: Additions::Some(some) }).collect()
+            }
+            additions => vec![Self { received, additions }],
         }
     }
 }
@@ -169,22 +188,17 @@ impl Addition {
     }
 }
 
-/// Parts of a part, none of them over the limit but for one that has a single body.
-fn split(mut part: Part) -> Vec<Part> {
-    if part.n_bytes() <= GROUP_BYTES_MAX {
-        return vec![part];
-    }
+fn split(mut additions: Vec<Addition>) -> Vec<Vec<Addition>> {
     let mut pieces = Vec::new();
-    while !part.additions.is_empty() {
+    while !additions.is_empty() {
         let mut n_bytes = 0;
         let fits = |addition: &&Addition| {
             n_bytes += addition.n_bytes();
             n_bytes <= GROUP_BYTES_MAX
         };
-        let n_fitting = part.additions.iter().take_while(fits).count().max(1);
-        let later = part.additions.split_off(n_fitting);
-        let additions = mem::replace(&mut part.additions, later);
-        pieces.push(Part { received: part.received, additions, packed: None, usage: None });
+        let n_fitting = additions.iter().take_while(fits).count().max(1);
+        let later = additions.split_off(n_fitting);
+        pieces.push(mem::replace(&mut additions, later));
     }
     pieces
 }

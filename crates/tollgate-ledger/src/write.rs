@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_rules::{Admitted, Quarantined, Verdict};
 use tollgate_wire::Timestamp;
 
-use crate::{LedgerError, Outcome, Reader};
+use crate::{LedgerError, Outcome, Reader, Remedy};
 
 /// One element of a group, in the order of its request.
 #[derive(Debug, Clone)]
@@ -40,21 +40,29 @@ impl From<Verdict> for Entry {
 /// When the collector took the group in, by its own clock.
 pub type Received = Timestamp;
 
-/// The entries of one request, with what was worked out of them beforehand.
+/// The entries of one request, ready to be recorded.
 pub struct Prepared {
-    /// In the order of the request.
-    pub entries: Vec<Entry>,
+    /// How many they are.
+    pub n_entries: usize,
     /// When the collector took the request in.
     pub received: Received,
-    /// What the ledger whose [`Preparer`] this comes from makes of them; the ledger manages without.
-    pub work: Option<Box<dyn Any + Send>>,
+    /// The entries.
+    pub content: Content,
+}
+
+/// What a request's entries were made into.
+pub enum Content {
+    /// Nothing: these are they, in the order of the request.
+    Entries(Vec<Entry>),
+    /// What the ledger whose [`Preparer`] made it wants; no other knows what it is.
+    Own(Box<dyn Any + Send>),
 }
 
 impl Prepared {
     /// With nothing worked out.
     #[must_use]
     pub fn plain(entries: Vec<Entry>, received: Received) -> Self {
-        Self { entries, received, work: None }
+        Self { n_entries: entries.len(), received, content: Content::Entries(entries) }
     }
 }
 
@@ -91,7 +99,7 @@ pub trait Writer: Send {
     /// # Errors
     ///
     /// On any error acknowledge none of the group, though some of it may have been written: its senders send it
-    /// again and it comes back as [`Outcome::Duplicate`]. After [`crate::Remedy::Restart`] every further call fails.
+    /// again and it comes back as [`Outcome::Duplicate`]. After [`Remedy::Restart`] every further call fails.
     fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError>;
 
     /// Records the entries of several requests as one group: as [`Writer::record`] of all of them, one request after the
@@ -102,7 +110,17 @@ pub trait Writer: Send {
     /// As [`Writer::record`].
     fn record_prepared(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
         let Some(received) = requests.first().map(|request| request.received) else { return Ok(Vec::new()) };
-        self.record(requests.into_iter().flat_map(|request| request.entries).collect(), received)
+        let mut group = Vec::with_capacity(requests.iter().map(|request| request.n_entries).sum());
+        for request in requests {
+            match request.content {
+                Content::Entries(entries) => group.extend(entries),
+                Content::Own(_) => {
+                    let step = "record a request that was prepared for another ledger";
+                    return Err(LedgerError::new(Remedy::Repair, step));
+                }
+            }
+        }
+        self.record(group, received)
     }
 
     /// Writes what makes the next start quick, and closes.

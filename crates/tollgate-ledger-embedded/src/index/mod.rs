@@ -83,9 +83,9 @@ impl Facts {
 
 /// Something that a durable group adds.
 #[derive(Debug)]
-pub(crate) enum Added<'a> {
+pub(crate) enum Added {
     /// A batch.
-    Batch { key: Key, batch: &'a Admitted },
+    Batch { key: Key, batch: Admitted },
     /// A batch, the rest of which comes with the next [`Added::Usage`].
     Id { key: Key, digest: Digest },
     /// What batches add up to that came before; no record of its own.
@@ -168,10 +168,10 @@ impl Index {
     }
 
     /// Adds what the durable group `sequence` added, in the order of its records. An error names the record.
-    pub(crate) fn add<'a>(
+    pub(crate) fn add(
         &self,
         sequence: u64,
-        added: impl Iterator<Item = Added<'a>>,
+        added: impl Iterator<Item = Added>,
     ) -> Result<(), (RecordPosition, Contradiction)> {
         let mut live = self.live_mut();
         let mut position = RecordPosition { sequence, index: 0 };
@@ -313,12 +313,12 @@ impl Live {
         &mut self,
         keys: &KeyMaker,
         position: RecordPosition,
-        added: Added<'_>,
+        added: Added,
     ) -> Result<(), Contradiction> {
         match added {
             Added::Batch { key, batch } => {
                 self.add_id(key, batch.digest(), position)?;
-                self.facts.catalogue.add(batch);
+                self.facts.catalogue.add(&batch);
             }
             Added::Id { key, digest } => self.add_id(key, digest, position)?,
             Added::Usage(usage) => self.facts.catalogue.merge(usage),
