@@ -244,6 +244,11 @@ impl Groups {
                 return Ok(GoesOn::LaterGroup);
             }
         }
+        if self.segment.header.compacted.is_some() {
+            // Only a sealed segment is ever compacted.
+            let path = self.disk.folder().join(segment_name(number + 1));
+            return Err(JournalError::Damaged { path, offset: 0, fault: Fault::SegmentMissing });
+        }
         match stop {
             Stop::End => Ok(GoesOn::No),
             Stop::Fault(_) if self.segment.frames.has_later_frame(self.offset, &self.link)? => {

@@ -4,6 +4,7 @@ mod basics;
 mod beside;
 mod checkpoint;
 mod common;
+mod compaction;
 mod damage;
 mod faults;
 mod model;
