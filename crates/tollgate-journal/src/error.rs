@@ -38,6 +38,14 @@ pub enum JournalError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder for a new copy is in use already.
+    #[error("copy a journal into {}: it holds {name}; choose an empty folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// A file in it.
+        name: String,
+    },
     /// Another process writes to the journal.
     #[error("take {}: {} has it", path.display(), pid.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
     InUse {

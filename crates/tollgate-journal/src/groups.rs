@@ -171,6 +171,11 @@ impl Groups {
         self.tail
     }
 
+    /// The frame of `group`, which was the last that was given, as it is stored.
+    pub(crate) fn last_frame(&mut self, group: &Group) -> Result<&[u8], JournalError> {
+        self.segment.frames.read_bytes(group.position.offset, self.offset)
+    }
+
     /// The header of the segment that the walk is in.
     pub(crate) fn segment_header(&self) -> &SegmentHeader {
         &self.segment.header

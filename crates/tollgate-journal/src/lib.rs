@@ -10,9 +10,10 @@
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
 //! `frame` (bytes, without I/O), [`Records`] and `pack` (what becomes a payload), [`Disk`] (all I/O goes through it),
 //! `survey`, `scan` and [`Groups`] (the one way to walk a journal, used by reading, verifying and recovery alike), `locate`
-//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`].
+//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup`].
 
 mod attest;
+mod backup;
 mod compact;
 mod disk;
 mod error;
@@ -32,10 +33,11 @@ mod survey;
 mod verify;
 mod visitor;
 
+pub use backup::{BackedUp, backup};
 pub use compact::{Compactor, Keep, SealedSegment, sealed_segments};
 #[cfg(feature = "sim")]
 pub use disk::sim;
-pub use disk::{Disk, DiskFile, Lock, RealDisk, Room};
+pub use disk::{Disk, DiskFile, Lock, RealDisk, Room, Weakness};
 pub use error::{Fault, JournalError};
 pub use format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind};
 pub use groups::{Group, Groups, Tail};

@@ -1,5 +1,6 @@
 //! Tests of the journal through its public face, on the simulated disk and on a real one.
 
+mod backup;
 mod basics;
 mod beside;
 mod checkpoint;
