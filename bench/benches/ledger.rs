@@ -211,7 +211,8 @@ fn folder_bytes(folder: &Path) -> Result<u64, Box<dyn Error>> {
     let mut n_bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        n_bytes += if entry.file_type()?.is_dir() { folder_bytes(&entry.path())? } else { entry.metadata()?.len() };
+        n_bytes +=
+            if entry.file_type()?.is_dir() { folder_bytes(&entry.path())? } else { entry.metadata()?.len() };
     }
     Ok(n_bytes)
 }

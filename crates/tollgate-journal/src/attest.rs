@@ -11,7 +11,7 @@ use crate::frame::Link;
 use crate::segment::write_whole;
 use crate::{Disk, DiskFile, JournalError};
 
-const NAME: &str = "attested";
+pub(crate) const NAME: &str = "attested";
 
 const MAGIC: [u8; 8] = *b"\xF5tgattd\n";
 

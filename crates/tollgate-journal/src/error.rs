@@ -38,6 +38,14 @@ pub enum JournalError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder for a new copy is in use already.
+    #[error("copy a journal into {}: it holds {name}; choose an empty folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// A file in it.
+        name: String,
+    },
     /// Another process writes to the journal.
     #[error("take {}: {} has it", path.display(), pid.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
     InUse {
@@ -80,6 +88,17 @@ pub enum JournalError {
         free_bytes: u64,
         /// What must stay free.
         kept_bytes: u64,
+    },
+    /// The file system or a quota has no room for the group, which only the attempt showed; nothing was appended, and when
+    /// there is room again an append succeeds.
+    #[error("append {needed_bytes} bytes to {}: the file system or its quota has no room for them", path.display())]
+    NoRoom {
+        /// The segment.
+        path: PathBuf,
+        /// What the group takes.
+        needed_bytes: u64,
+        /// What the disk said.
+        source: io::Error,
     },
     /// There is no room for another file; nothing was appended, and when there is room again an append succeeds.
     #[error("make {}: the file system or its quota has no room for another file", path.display())]
@@ -136,6 +155,14 @@ pub enum JournalError {
         /// The last group before the checkpoint.
         sequence: u64,
     },
+    /// Only what is sealed, because a later segment was begun, can be compacted.
+    #[error("compact segment {number} in {}: it is not sealed", path.display())]
+    NotSealed {
+        /// The folder.
+        path: PathBuf,
+        /// The segment.
+        number: u64,
+    },
     /// The compression that was asked for cannot be had.
     #[error("prepare compression at level {level}")]
     Compression {
@@ -171,8 +198,8 @@ pub enum Fault {
     /// The payload's checksum does not match.
     #[error("the checksum of the payload does not match")]
     Payload,
-    /// The frame says something that this program does not know.
-    #[error("the frame is of a form that this program does not know")]
+    /// The frame or segment says something that this program does not know.
+    #[error("it is of a form that this program does not know")]
     Flags,
     /// The payload is not the records that the frame says.
     #[error("the payload does not hold the records that the frame says")]
@@ -259,7 +286,7 @@ impl JournalError {
 }
 
 /// `ENOSPC`, which also stands for a file system without inodes, and `EDQUOT`.
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

@@ -35,20 +35,26 @@ impl Link {
     ///
     /// Over the hash of the stored payload and not the payload, so that a group whose payload was replaced by a smaller
     /// one can still be proven to have had its place.
-    fn next(&self, n_records: u32, form: Form, stored: &blake3::Hash) -> Self {
+    fn next(&self, n_records: u32, form: Form, stored: &[u8; 32]) -> Self {
         let sequence = self.sequence + 1;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.chain);
         hasher.update(&sequence.to_le_bytes());
         hasher.update(&n_records.to_le_bytes());
         hasher.update(&form.encode());
-        hasher.update(stored.as_bytes());
+        hasher.update(stored);
         Self { sequence, chain: *hasher.finalize().as_bytes() }
     }
 }
 
 /// The flag of a payload that is compressed.
 const PACKED: u32 = 1;
+
+/// The flag of a payload that takes the place of another one.
+const COMPACTED: u32 = 2;
+
+/// Bytes that a payload that takes the place of another one begins with: what proves the place of the other one.
+pub(crate) const PROOF_BYTES: usize = 40;
 
 /// How a payload is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +84,19 @@ impl Form {
         self.flags & PACKED != 0
     }
 
+    /// The same behind a proof.
+    pub(crate) fn compacted(self) -> Self {
+        Self { flags: self.flags | COMPACTED, ..self }
+    }
+
+    fn is_compacted(self) -> bool {
+        self.flags & COMPACTED != 0
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        Self { flags: u32_at(bytes, 0), unpacked_bytes: u32_at(bytes, 4) }
+    }
+
     fn encode(self) -> [u8; 8] {
         let mut bytes = [0; 8];
         bytes[..4].copy_from_slice(&self.flags.to_le_bytes());
@@ -85,9 +104,13 @@ impl Form {
         bytes
     }
 
-    /// Whether this program knows the form, and a payload of `content_bytes` can have it.
-    fn is_possible(self, content_bytes: u32) -> bool {
-        match self.flags {
+    /// Whether this program knows the form, and a payload of `payload_bytes` can have it.
+    fn is_possible(self, payload_bytes: u32) -> bool {
+        let proof_bytes = if self.is_compacted() { PROOF_BYTES as u32 } else { 0 };
+        let Some(content_bytes) = payload_bytes.checked_sub(proof_bytes) else {
+            return false;
+        };
+        match self.flags & !COMPACTED {
             0 => content_bytes == self.unpacked_bytes,
             // Parts of which some became longer may be longer altogether.
             PACKED => 0 < content_bytes,
@@ -119,7 +142,18 @@ impl FrameHeader {
             n_records,
             payload_checksum: crc32c::crc32c(payload),
             salt,
-            link: previous.next(n_records, form, &blake3::hash(payload)),
+            link: previous.next(n_records, form, blake3::hash(payload).as_bytes()),
+        }
+    }
+
+    /// Of the same group with another payload: what [`FrameHeader::proof`] gave for the present one, and behind it the new
+    /// content, whose form is given.
+    pub(crate) fn compacted(&self, form: Form, payload: &[u8]) -> Self {
+        Self {
+            payload_bytes: length_u32(payload.len()),
+            form: form.compacted(),
+            payload_checksum: crc32c::crc32c(payload),
+            ..*self
         }
     }
 
@@ -184,8 +218,26 @@ impl FrameHeader {
     /// Checks that the group with `payload` is the one after `previous`.
     pub(crate) fn check_link(&self, previous: &Link, payload: &[u8]) -> Result<(), Fault> {
         self.check_sequence(previous)?;
-        let expected = previous.next(self.n_records, self.form, &blake3::hash(payload));
+        let proof = self.proof(payload);
+        let expected = previous.next(self.n_records, Form::decode(&proof[32..]), &array_at(&proof, 0));
         if self.link == expected { Ok(()) } else { Err(Fault::Chain) }
+    }
+
+    /// What shows that a group with `payload` had its place in the chain: the hash and the form of the payload that the
+    /// group was written with.
+    pub(crate) fn proof(&self, payload: &[u8]) -> [u8; PROOF_BYTES] {
+        if self.form.is_compacted() {
+            return array_at(payload, 0);
+        }
+        let mut proof = [0; PROOF_BYTES];
+        proof[..32].copy_from_slice(blake3::hash(payload).as_bytes());
+        proof[32..].copy_from_slice(&self.form.encode());
+        proof
+    }
+
+    /// The records with their lengths, as stored: `payload` without a proof.
+    pub(crate) fn content<'a>(&self, payload: &'a [u8]) -> &'a [u8] {
+        if self.form.is_compacted() { &payload[PROOF_BYTES..] } else { payload }
     }
 
     /// Checks that this is the header of the group after `previous`.

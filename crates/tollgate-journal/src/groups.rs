@@ -178,6 +178,11 @@ impl Groups {
         self.tail
     }
 
+    /// The frame of `group`, which was the last that was given, as it is stored.
+    pub(crate) fn last_frame(&mut self, group: &Group) -> Result<&[u8], JournalError> {
+        self.segment.frames.read_bytes(group.position.offset, self.offset)
+    }
+
     /// The header of the segment that the walk is in.
     pub(crate) fn segment_header(&self) -> &SegmentHeader {
         &self.segment.header
@@ -250,6 +255,11 @@ impl Groups {
             if self.link.sequence < attested.link.sequence {
                 return Ok(GoesOn::LaterGroup);
             }
+        }
+        if self.segment.header.compacted.is_some() {
+            // Only a sealed segment is ever compacted.
+            let path = self.disk.folder().join(segment_name(number + 1));
+            return Err(JournalError::Damaged { path, offset: 0, fault: Fault::SegmentMissing });
         }
         match stop {
             Stop::End => Ok(GoesOn::No),

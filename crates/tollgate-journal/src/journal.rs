@@ -2,12 +2,15 @@
 
 use std::borrow::Borrow;
 use std::io;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 
 use crate::attest::Attested;
-use crate::disk::Held;
+use crate::compact::{Compactor, Shared};
+use crate::error::is_full;
 use crate::format::{
-    GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
+    GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader,
+    segment_name,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::pack::Packer;
@@ -64,7 +67,8 @@ pub struct Journal {
     /// Whether something failed, so that what is stored is no longer known.
     is_closed: bool,
     packer: Option<Packer>,
-    _lock: Box<dyn Held>,
+    /// The lock on the folder, and what a [`Compactor`] must know of.
+    shared: Arc<Shared>,
 }
 
 impl Journal {
@@ -116,7 +120,8 @@ impl Journal {
             Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }.into()),
         };
         let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
-        let journal = Self { disk, options, end, is_closed: false, packer, _lock: lock };
+        let shared = Arc::new(Shared::new(lock));
+        let journal = Self { disk, options, end, is_closed: false, packer, shared };
         Ok((journal, recovery))
     }
 
@@ -124,8 +129,8 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Full`], [`JournalError::FullOfFiles`], [`JournalError::TooManyOpen`] and
-    /// [`JournalError::TooLarge`]: nothing was appended, and later appends may succeed. After any other error it is
+    /// [`JournalError::Full`], [`JournalError::NoRoom`], [`JournalError::FullOfFiles`], [`JournalError::TooManyOpen`]
+    /// and [`JournalError::TooLarge`]: nothing was appended, and later appends may succeed. After any other error it is
     /// unknown whether the group is stored, and every further append fails with [`JournalError::Closed`]: only opening
     /// the journal anew can tell.
     pub fn append(&mut self, records: &Records) -> Result<GroupPosition, JournalError> {
@@ -162,7 +167,8 @@ impl Journal {
         let bytes: u64 = parts.iter().map(|part| part.payload_bytes as u64).sum();
         let packed_bytes: u64 = parts.iter().map(|part| part.bytes.len() as u64).sum();
         let fits = bytes.max(packed_bytes) <= GROUP_BYTES_MAX && n_records <= GROUP_RECORDS_MAX as usize;
-        let (Ok(n_records), Ok(unpacked_bytes), true) = (u32::try_from(n_records), u32::try_from(bytes), fits)
+        let (Ok(n_records), Ok(unpacked_bytes), true) =
+            (u32::try_from(n_records), u32::try_from(bytes), fits)
         else {
             return Err(JournalError::TooLarge { bytes, n_records });
         };
@@ -197,8 +203,9 @@ impl Journal {
         let header = FrameHeader::new(&self.end.link, self.end.header.salt, n_records, form, payload);
         let (link, segment) = (header.link, self.end.header.number);
         let path = || self.disk.folder().join(segment_name(segment));
-        write_whole(&*self.end.file, &[&header.encode(), payload], self.end.offset)
-            .map_err(JournalError::disk("append to", path()))?;
+        if let Err(error) = write_whole(&*self.end.file, &[&header.encode(), payload], self.end.offset) {
+            return Err(self.after_failed_write(path(), frame_bytes, error));
+        }
         // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
         // what it could not write, and another sync would succeed for nothing.
         self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
@@ -221,6 +228,13 @@ impl Journal {
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(self.disk.clone(), self.options.kind)
+    }
+
+    /// Makes sealed segments of this journal smaller, beside it and after it was closed. The folder stays locked as long as
+    /// there is one.
+    #[must_use]
+    pub fn compactor(&self) -> Compactor {
+        Compactor::new(self.disk.clone(), self.options.kind, self.options.free_bytes_min, self.shared.clone())
     }
 
     /// Makes durable what proves that the last group was, and closes.
@@ -260,6 +274,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Opens the journal again when the disk was full and took nothing of the group: nothing has changed then.
+    ///
+    /// A quota does not show before a write.
+    fn after_failed_write(&mut self, path: PathBuf, needed_bytes: u64, error: io::Error) -> JournalError {
+        if is_full(&error) && self.end.file.length().is_ok_and(|length| length == self.end.offset) {
+            self.is_closed = false;
+            return JournalError::NoRoom { path, needed_bytes, source: error };
+        }
+        JournalError::disk("append to", path)(error)
+    }
+
     /// Seals the segment, whose groups are all durable, and starts the next.
     ///
     /// Opens the journal again when it cannot for a lack that passes: nothing has changed then.
@@ -271,7 +296,13 @@ impl Journal {
             chain: self.end.link.chain,
             salt: self.disk.salt(),
             previous_bytes: self.end.offset,
+            compacted: None,
         };
+        let shared = self.shared.clone();
+        let names = shared.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.may_be_lost {
+            return Err(JournalError::Closed { path: self.disk.folder().into() });
+        }
         let file = segment::create(&*self.disk, &header).map_err(|error| self.stay_open(error))?;
         segment::sync_names(&*self.disk)?;
         self.end.file = file;

@@ -104,6 +104,7 @@ pub(crate) struct Unpacker(Option<Decompressor<'static>>);
 impl Unpacker {
     /// The records of a group, with their lengths, of what is stored of it.
     pub(crate) fn unpack(&mut self, header: &FrameHeader, stored: &[u8]) -> Result<Vec<u8>, Fault> {
+        let stored = header.content(stored);
         if !header.form.is_packed() {
             return Ok(stored.to_vec());
         }

@@ -79,7 +79,10 @@ pub(crate) fn recover<V: Visitor>(
     if let Some(tail) = groups.tail() {
         visitor.before_cut(&tail);
     }
-    let end = settle(&**disk, &groups, rewrite_from, survey.has_new_segment && !is_new)?;
+    // The first segment was just made from what was left of an attempt.
+    let mut leftovers = survey.leftovers;
+    leftovers.retain(|&name| !(is_new && name == NEW_SEGMENT));
+    let end = settle(&**disk, &groups, rewrite_from, &leftovers)?;
     let recovery = Recovery { is_new, n_segments: last, end: groups.checkpoint(), dropped: groups.tail() };
     Ok((end, recovery))
 }
@@ -100,7 +103,7 @@ fn settle(
     disk: &dyn Disk,
     groups: &Groups,
     rewrite_from: u64,
-    has_new_segment: bool,
+    leftovers: &[&str],
 ) -> Result<OpenEnd, JournalError> {
     let Checkpoint { sequence, chain } = groups.checkpoint();
     let link = Link { sequence, chain };
@@ -117,8 +120,8 @@ fn settle(
     rewrite(&*file, rewrite_from, offset)
         .map_err(JournalError::disk("make the last group durable in", path))?;
     let folder_failed = |step| JournalError::disk(step, disk.folder().into());
-    if has_new_segment {
-        disk.remove(NEW_SEGMENT).map_err(folder_failed("remove an unfinished segment from"))?;
+    for name in leftovers {
+        disk.remove(name).map_err(folder_failed("remove an unfinished segment from"))?;
     }
     // The rename that gave the last segment its name may have been cut off from its sync.
     segment::sync_names(disk)?;
@@ -156,6 +159,7 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
         chain: link.chain,
         salt: disk.salt(),
         previous_bytes: 0,
+        compacted: None,
     };
     segment::create(disk, &header)?;
     segment::sync_names(disk)
@@ -177,8 +181,9 @@ fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<BTreeMap<u64
             let offset = expected.min(found);
             return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
         }
-        previous_bytes = segment.frames.length()?;
-        lengths.insert(number, previous_bytes);
+        let length = segment.frames.length()?;
+        previous_bytes = segment.sealed_bytes(length)?;
+        lengths.insert(number, length);
     }
     Ok(lengths)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use memchr::memmem;
 
-use crate::format::{SegmentHeader, segment_name};
+use crate::format::{Compacted, SegmentHeader, segment_name};
 use crate::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Link};
 use crate::segment;
 use crate::{Disk, DiskFile, Fault, JournalError};
@@ -37,6 +37,18 @@ impl SegmentScan {
         let (file, header) = segment::open_to_read(disk, number)?;
         let frames = FrameScan::new(disk, file, number, header.salt);
         Ok(Self { header, frames })
+    }
+
+    /// How long the segment was when it was sealed, of its file's `length`; of one that is not sealed, that is its length.
+    pub(crate) fn sealed_bytes(&self, length: u64) -> Result<u64, JournalError> {
+        match self.header.compacted {
+            None => Ok(length),
+            Some(Compacted { sealed_bytes, bytes }) if bytes == length => Ok(sealed_bytes),
+            Some(Compacted { bytes: expected, .. }) => {
+                let fault = Fault::Length { expected, found: length };
+                Err(self.frames.damaged(expected.min(length), fault))
+            }
+        }
     }
 }
 

@@ -127,7 +127,8 @@ impl EmbeddedLedger {
         progress: impl FnMut(Progress),
     ) -> Result<(Ledger, OpenReport), LedgerError> {
         let Options { segment_bytes_max, free_bytes_min, compression, run_ids, upkeep } = options;
-        let options = tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
+        let options =
+            tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
         let step = format!("open the ledger in {}", disk.folder().display());
         let index_disk = disk.clone();
         let mut replay =

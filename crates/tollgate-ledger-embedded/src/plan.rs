@@ -55,7 +55,8 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
         batches: Pending::default(),
         quarantined: Pending::default(),
     };
-    let mut plan = Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(requests.len()) };
+    let mut plan =
+        Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(requests.len()) };
     let (mut rest, mut n_left) = (&known[..], requests.len());
     for (request, received) in requests {
         let (known, later) = rest.split_at(request.keys().count());

@@ -91,7 +91,8 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
     }
 
     fn visit(&mut self, group: &Group, progress: Progress) -> Result<(), OpenFailure> {
-        let (index, upkeep) = self.index.as_ref().expect("the index is opened before the first group is shown");
+        let (index, upkeep) =
+            self.index.as_ref().expect("the index is opened before the first group is shown");
         upkeep.make_room().map_err(of_index("write the index"))?;
         replay(index, group)?;
         upkeep.look_after(group.checkpoint());

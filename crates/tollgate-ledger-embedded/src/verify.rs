@@ -128,5 +128,7 @@ fn damaged_index(error: IndexError) -> LedgerError {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it holds something else; stop the collector, remove the folder `index`, and the next start makes it anew")]
+#[error(
+    "it holds something else; stop the collector, remove the folder `index`, and the next start makes it anew"
+)]
 struct NotEqual;

@@ -3,6 +3,7 @@
 mod real;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod weakness;
 
 use std::fmt;
 use std::io;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use weakness::Weakness;
 
 /// One folder of files.
 ///

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Disk, DiskFile, Lock, Room};
+use super::{Disk, DiskFile, Lock, Room, Weakness};
 
 /// Files are for their owner alone: a batch carries credentials.
 const FILE_MODE: u32 = 0o600;
@@ -60,6 +60,18 @@ impl RealDisk {
         let synced = File::open(parent).and_then(|folder| folder.sync_all());
         check_parent_synced(synced, parent, was_there)?;
         Self::open(path)
+    }
+
+    /// Why what is synced may not last in this folder, if the kind of its file system is a reason; for a warning. `None`
+    /// also where the kind cannot be told.
+    #[must_use]
+    pub fn weakness(&self) -> Option<Weakness> {
+        #[cfg(target_os = "linux")]
+        let number = rustix::fs::fstatfs(&self.folder).ok().map(|figures| figures.f_type as u64);
+        #[cfg(not(target_os = "linux"))]
+        let number = None;
+        // Some kinds have a number that fills 32 bits, which is sign-extended on the way.
+        number.and_then(|number| Weakness::of_type(number & 0xFFFF_FFFF))
     }
 
     fn at(&self, name: &str) -> PathBuf {

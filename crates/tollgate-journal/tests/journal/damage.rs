@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_journal::{
-    Group, Journal, JournalError, Options, Progress, Reader, Recovery, Tail, Visitor, verify,
+    Group, Journal, JournalError, Keep, Options, Progress, Reader, RecordPosition, Recovery, Tail, Visitor,
+    verify,
 };
 
 use crate::common::{KIND, all_records, append, compressing, open, read_groups, try_append, try_open};
@@ -50,6 +51,46 @@ fn compressed_journal() -> SimDisk {
     disk
 }
 
+/// A journal as [`journal`], of which the sealed segments are compacted: in each group one record stays as it was.
+fn compacted_journal() -> SimDisk {
+    let disk = journal();
+    let (journal, _) = open(&disk);
+    for number in 1..N_SEGMENTS {
+        let replace = |position: RecordPosition, _: &[u8], buffer: &mut Vec<u8>| {
+            buffer.extend_from_slice(b"small");
+            if position.index == 0 { Keep::Whole } else { Keep::Replaced }
+        };
+        journal.compactor().compact(number, replace).expect("compact");
+    }
+    journal.close().expect("close");
+    disk.copy()
+}
+
+#[test]
+fn a_compacted_segment_is_known_to_have_been_followed() {
+    let disk = compacted_journal();
+    disk.take_away(ATTESTED);
+    disk.take_away(&segment(N_SEGMENTS));
+    let text = check_refused(&disk);
+    assert!(
+        text.starts_with(&format!("read sim/{} at offset 0: the segment is missing", segment(N_SEGMENTS)))
+    );
+}
+
+#[test]
+fn a_compacted_segment_of_another_length_is_named() {
+    for change in [-1_isize, 1] {
+        let disk = compacted_journal();
+        let mut bytes = disk.contents(&segment(2)).expect("a file");
+        let length = bytes.len();
+        bytes.resize(length.checked_add_signed(change).expect("long enough"), 0);
+        disk.set_contents(&segment(2), &bytes);
+        let text = check_refused(&disk);
+        let expected = format!("the file has {} bytes, and had {length} when it was sealed", bytes.len());
+        assert!(text.ends_with(&expected), "{text}");
+    }
+}
+
 /// The segment that holds the last group.
 #[track_caller]
 fn segment_of_end(journal: &Journal) -> u64 {
@@ -74,7 +115,7 @@ fn check_refused(disk: &SimDisk) -> String {
 
 #[test]
 fn every_flipped_bit_is_noticed_or_harmless() {
-    for intact in [journal(), compressed_journal()] {
+    for intact in [journal(), compressed_journal(), compacted_journal()] {
         let n_noticed = check_flips(&intact).unwrap_or_else(|violation| panic!("{violation}"));
         println!("{n_noticed} flips noticed");
     }
@@ -383,7 +424,7 @@ fn a_last_group_that_no_crash_can_have_left_is_not_dropped() {
     check(|header| header[32] ^= 1, "the group does not continue the hash chain");
     check(|header| header[16] -= 1, "expected group 14, found group 13");
     check(|header| header[16] += 1, "expected group 14, found group 15");
-    check(|header| header[4] = 1, "the frame is of a form that this program does not know");
+    check(|header| header[4] = 1, "it is of a form that this program does not know");
     check(|header| header[12] += 1, "the group does not continue the hash chain");
 }
 

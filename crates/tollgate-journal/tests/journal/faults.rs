@@ -6,7 +6,7 @@ use tollgate_journal::{Journal, JournalError, Options};
 use crate::common::{KIND, all_records, append, compressing, open, read_groups, try_append};
 use crate::model::Model;
 
-const FAILURES: [Failure; 7] = [
+pub(crate) const FAILURES: [Failure; 7] = [
     Failure::Death,
     Failure::Error,
     Failure::ErrorsFromThereOn,
@@ -17,15 +17,15 @@ const FAILURES: [Failure; 7] = [
 ];
 
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Kill,
     PowerCut(u64),
 }
 
-const ENDS: [End; 6] =
+pub(crate) const ENDS: [End; 6] =
     [End::Kill, End::PowerCut(1), End::PowerCut(2), End::PowerCut(3), End::PowerCut(4), End::PowerCut(5)];
 
-fn end(disk: &SimDisk, end: End) {
+pub(crate) fn end(disk: &SimDisk, end: End) {
     match end {
         End::Kill => disk.kill(),
         End::PowerCut(seed) => disk.cut_power(seed),
@@ -281,18 +281,49 @@ fn a_disk_that_cannot_say_how_full_it_is_closes_the_journal() {
 }
 
 #[test]
+fn a_disk_or_quota_that_turns_out_to_be_full_is_forgiven() {
+    for failure in [Failure::Full, Failure::OverQuota] {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        for _ in 0..3 {
+            disk.fail_at(1, failure);
+            let error = try_append(&mut journal, &["two"]).expect_err("full");
+            let text = "append 87 bytes to sim/0000000000000001.segment: the file system or its quota has no room for them";
+            assert_eq!(error.to_string(), text);
+        }
+        append(&mut journal, &["three"]);
+        disk.cut_power(1);
+        drop(open(&disk));
+        assert_eq!(all_records(&disk), ["one", "three"]);
+    }
+}
+
+#[test]
 fn a_disk_that_fills_up_in_the_middle_of_a_write_closes_the_journal() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
     append(&mut journal, &["one"]);
-    disk.fail_at(1, Failure::Full);
+    disk.limit(Some(disk.used_bytes() + 300));
+    disk.fail_at(1, Failure::Short);
     let error = try_append(&mut journal, &["two"]).expect_err("full");
     assert_eq!(error.to_string(), "append to sim/0000000000000001.segment");
     assert!(matches!(try_append(&mut journal, &["three"]), Err(JournalError::Closed { .. })));
     drop(journal);
+    disk.limit(None);
     let (mut journal, _) = open(&disk);
     append(&mut journal, &["four"]);
     assert_eq!(all_records(&disk), ["one", "four"]);
+}
+
+#[test]
+fn a_sync_that_finds_the_disk_full_closes_the_journal() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    disk.fail_at(2, Failure::Full);
+    let error = try_append(&mut journal, &["one"]).expect_err("full");
+    assert_eq!(error.to_string(), "sync sim/0000000000000001.segment");
+    assert!(matches!(try_append(&mut journal, &["two"]), Err(JournalError::Closed { .. })));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A journal's life with crashes, compared with a list in memory.
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
-use tollgate_journal::{Journal, JournalError, Options};
+use tollgate_journal::{Journal, JournalError, Keep, Options, RecordPosition};
 
 use crate::common::{KIND, compressing, read_groups, try_append};
 
@@ -38,12 +38,30 @@ impl Model {
         }
         let mut with_in_flight = self.durable.clone();
         with_in_flight.extend(self.in_flight.take());
-        if groups != self.durable && groups != with_in_flight {
+        if !are_the_same(&groups, &self.durable) && !are_the_same(&groups, &with_in_flight) {
             let (n_durable, n_found) = (self.durable.len(), groups.len());
             return Err(format!("{n_durable} groups were durable; {n_found} are there, or others"));
         }
+        // What was compacted may not become whole again, so what is there now is what has to be there.
         self.durable = groups;
         Ok(Some(journal))
+    }
+
+    /// Compacts one of the sealed segments, if there is any.
+    fn compact(&self, journal: &Journal, dice: &mut Dice) -> Result<(), String> {
+        let compactor = journal.compactor();
+        let sealed = match compactor.segments() {
+            Ok(sealed) => sealed,
+            Err(JournalError::Disk { .. }) => return Ok(()),
+            Err(error) => return Err(format!("the segments cannot be listed: {error}")),
+        };
+        if sealed.is_empty() {
+            return Ok(());
+        }
+        match compactor.compact(sealed[dice.below(sealed.len())].number, replace) {
+            Ok(_) | Err(JournalError::Disk { .. }) => Ok(()),
+            Err(error) => Err(format!("a segment cannot be compacted: {error}")),
+        }
     }
 
     /// Appends one group; `false` when the disk failed.
@@ -60,7 +78,11 @@ impl Model {
                 };
             }
             // Nothing was appended, and the next group may be.
-            Err(JournalError::FullOfFiles { .. } | JournalError::TooManyOpen { .. }) => {}
+            Err(
+                JournalError::NoRoom { .. }
+                | JournalError::FullOfFiles { .. }
+                | JournalError::TooManyOpen { .. },
+            ) => {}
             Err(error) => return Err(format!("an append gave {error}")),
         }
         Ok(true)
@@ -76,6 +98,28 @@ impl Model {
         });
         records.collect()
     }
+}
+
+/// What a record becomes when its segment is compacted.
+pub(crate) fn small(record: &str) -> &str {
+    record.get(..4).unwrap_or(record)
+}
+
+/// Makes a record small, as a [`Compactor`](tollgate_journal::Compactor) wants it done.
+pub(crate) fn replace(_: RecordPosition, record: &[u8], buffer: &mut Vec<u8>) -> Keep {
+    if record.len() <= 4 {
+        return Keep::Whole;
+    }
+    buffer.extend_from_slice(&record[..4]);
+    Keep::Replaced
+}
+
+/// Whether `found` is `expected`, with some groups compacted.
+fn are_the_same(found: &[Group], expected: &[Group]) -> bool {
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(found, expected)| {
+            found == expected || found.iter().eq(expected.iter().map(|record| small(record)))
+        })
 }
 
 /// Several lives of a journal, each ended by a failure of the disk, a death or a power cut, all by `seed`.
@@ -107,6 +151,9 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
                 let group = model.make_group(&mut dice);
                 if !model.append(&mut journal, group)? {
                     break;
+                }
+                if dice.below(8) == 0 {
+                    model.compact(&journal, &mut dice)?;
                 }
             }
             if dice.below(4) == 0 {

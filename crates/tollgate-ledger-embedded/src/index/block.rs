@@ -95,7 +95,9 @@ mod tests {
 
     fn entries(n: u64) -> Vec<Entry> {
         (0..n)
-            .map(|number| (Key(u128::from(number) << 100 | 7), Known { digest: Digest([9; 16]), value: number }))
+            .map(|number| {
+                (Key(u128::from(number) << 100 | 7), Known { digest: Digest([9; 16]), value: number })
+            })
             .collect()
     }
 

@@ -82,7 +82,8 @@ mod tests {
     fn keys_tell_apart_what_looks_alike() {
         let keys = KeyMaker::new(&*SimDisk::new().shared());
         let mut made = Vec::new();
-        let texts = [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", ""), ("c", "ab"), ("AB", "c"), ("ab", "C")];
+        let texts =
+            [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", ""), ("c", "ab"), ("AB", "c"), ("ab", "C")];
         for (model, batch) in texts {
             made.push(keys.batch(&BatchId { model_uuid: model.into(), batch_uuid: batch.into() }));
             for digest in [Digest([0; 16]), Digest([1; 16])] {

@@ -29,8 +29,8 @@ pub(crate) use block::{Known, pack, unpack};
 pub(crate) use catalogue::Catalogue;
 pub(crate) use error::IndexError;
 pub(crate) use key::{Key, KeyMaker};
-pub(crate) use recent::Already;
 use merge::Merged;
+pub(crate) use recent::Already;
 use recent::Recent;
 use shelf::{Shelf, Snapshot};
 pub(crate) use upkeep::Upkeep;
@@ -309,12 +309,7 @@ impl Live {
         self.recent.find(key).or_else(frozen)
     }
 
-    fn add(
-        &mut self,
-        keys: &KeyMaker,
-        position: RecordPosition,
-        added: Added,
-    ) -> Result<(), Contradiction> {
+    fn add(&mut self, keys: &KeyMaker, position: RecordPosition, added: Added) -> Result<(), Contradiction> {
         match added {
             Added::Batch { key, batch } => {
                 self.add_id(key, batch.digest(), position)?;

@@ -86,7 +86,8 @@ impl Run {
         let file = disk.open_to_read(&name).map_err(IndexError::disk("open", name.as_str()))?;
         let layout = Layout::new(stated.n_entries);
         let mut tail = Tail { file: &*file, name: &name, offset: layout.tail_offset(), checksum: 0 };
-        let mut fences = Vec::with_capacity(usize::try_from(layout.n_blocks).expect("fences fit into memory"));
+        let mut fences =
+            Vec::with_capacity(usize::try_from(layout.n_blocks).expect("fences fit into memory"));
         tail.read(layout.fences_bytes, |bytes| {
             fences.extend(bytes.as_chunks().0.iter().map(|fence| u128::from_le_bytes(*fence)));
         })?;
@@ -267,7 +268,8 @@ impl<'a> RunWriter<'a> {
             self.output.bytes.extend_from_slice(bytes);
             self.output.write_if_long().map(|()| crc32c::crc32c_append(checksum, bytes))
         };
-        let checksum = self.fences.iter().try_fold(0, |checksum, fence| put(checksum, &fence.to_le_bytes()))?;
+        let checksum =
+            self.fences.iter().try_fold(0, |checksum, fence| put(checksum, &fence.to_le_bytes()))?;
         let checksum = self.filter.blocks().try_fold(checksum, |checksum, block| put(checksum, &block))?;
         self.stated.checksum = put(checksum, &footer(self.stated.n_entries, checksum))?;
         let name = self.output.end()?;
@@ -366,7 +368,10 @@ mod tests {
             assert!(run.entries().any(|entry| entry.is_err()), "byte {byte}");
             let found = entries.iter().map(|(key, known)| (run.find(*key), known));
             let n_failed = found.filter(|(found, known)| match found {
-                Ok(found) => { assert_eq!(*found, Some(**known), "byte {byte}"); false }
+                Ok(found) => {
+                    assert_eq!(*found, Some(**known), "byte {byte}");
+                    false
+                }
                 Err(error) => error.is_damage(),
             });
             assert!(0 < n_failed.count(), "byte {byte}");

@@ -61,9 +61,8 @@ impl Shelf {
     pub(super) fn tidy(&self) -> Result<(), IndexError> {
         let stated: HashSet<String> = self.stored().runs.iter().map(|run| run_name(run.number)).collect();
         let names = self.disk.list().map_err(IndexError::disk("list", "the folder"))?;
-        let is_left_over = |name: &&String| {
-            (name.ends_with(".run") && !stated.contains(*name)) || name.starts_with("new-")
-        };
+        let is_left_over =
+            |name: &&String| (name.ends_with(".run") && !stated.contains(*name)) || name.starts_with("new-");
         for name in names.iter().filter(is_left_over) {
             self.remove(name);
         }
@@ -153,11 +152,7 @@ pub(super) fn find(runs: &Runs, key: Key) -> Result<Option<Known>, IndexError> {
 ///
 /// Run by run, and not key by key: a filter is larger than the processor's cache, and so the next look into it does
 /// not wait for the one before.
-pub(super) fn find_missing(
-    runs: &Runs,
-    keys: &[Key],
-    found: &mut [Option<Known>],
-) -> Result<(), IndexError> {
+pub(super) fn find_missing(runs: &Runs, keys: &[Key], found: &mut [Option<Known>]) -> Result<(), IndexError> {
     let mut hits = Vec::new();
     for run in runs.iter() {
         hits.clear();
