@@ -1,0 +1,17 @@
+//! Shows that an acknowledged batch is never lost and never counted twice.
+//!
+//! - [`kills`]: `kill -9` of the built program while eight senders post, and while it starts.
+//!
+//! What they share: [`batches`] makes what is sent, [`account`] keeps what became of it and compares, [`traffic`] and
+//! [`client`] send, [`collector`] is the program as a process, [`check`] asks it what it holds.
+//!
+//! Nothing here is part of Tollgate. Whether batches are decoded and counted rightly is shown elsewhere: this is
+//! about what is left after something broke.
+
+pub mod account;
+pub mod batches;
+pub mod check;
+pub mod client;
+pub mod collector;
+pub mod kills;
+pub mod traffic;
