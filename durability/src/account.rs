@@ -152,7 +152,7 @@ impl Account {
             match (*known, seen[index]) {
                 (Known::Sent, true) => *known = Known::There,
                 (Known::There, false) if self.batches.at(index).is_hopeless == is_hopeless => {
-                    lost.push(index)
+                    lost.push(index);
                 }
                 (Known::Sent | Known::There, _) => {}
             }

@@ -89,8 +89,8 @@ fn thousandths(sum: &str) -> Result<u64> {
     let (whole, fraction) = sum.split_once('.').unwrap_or((sum, ""));
     let digits = format!("{whole}{fraction:0<3}");
     match fraction.len() {
-        0..=3 => digits.parse().with_context(|| format!("read the sum {sum}")),
-        _ => bail!("the sum {sum} has more places than anything that was added"),
+        0..=3 if !whole.is_empty() => digits.parse().with_context(|| format!("read the sum {sum}")),
+        _ => bail!("the sum {sum} is none of numbers with three places after the point"),
     }
 }
 

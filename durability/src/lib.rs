@@ -1,6 +1,7 @@
 //! Shows that an acknowledged batch is never lost and never counted twice.
 //!
 //! - [`kills`]: `kill -9` of the built program while eight senders post, and while it starts.
+//! - [`cuts`]: power cuts on a simulated disk, by the million. [`lives`] is what one seed does.
 //!
 //! What they share: [`batches`] makes what is sent, [`account`] keeps what became of it and compares, [`traffic`] and
 //! [`client`] send, [`collector`] is the program as a process, [`check`] asks it what it holds.
@@ -13,5 +14,7 @@ pub mod batches;
 pub mod check;
 pub mod client;
 pub mod collector;
+pub mod cuts;
 pub mod kills;
+pub mod lives;
 pub mod traffic;

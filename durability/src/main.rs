@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tollgate_durability::kills;
+use tollgate_durability::{cuts, kills};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", disable_help_subcommand = true)]
@@ -32,12 +32,19 @@ enum Part {
         #[arg(long, default_value_t = 2_000)]
         cycles: u64,
     },
+    /// Cut the power of a simulated disk
+    Cuts {
+        /// How often
+        #[arg(long, default_value_t = 10_000_000)]
+        cuts: u64,
+    },
 }
 
 fn main() -> Result<()> {
     let Arguments { part, tollgate, folder, seed } = Arguments::parse();
     match part {
         Part::Kills { cycles } => println!("{}", kills::run(&tollgate, &folder, cycles, seed)?),
+        Part::Cuts { cuts } => println!("{}", cuts::run(cuts, seed)?),
     }
     Ok(())
 }
