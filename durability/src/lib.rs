@@ -2,6 +2,7 @@
 //!
 //! - [`kills`]: `kill -9` of the built program while eight senders post, and while it starts.
 //! - [`cuts`]: power cuts on a simulated disk, by the million. [`lives`] is what one seed does.
+//! - [`flips`]: damage of every byte of a ledger's files.
 //!
 //! What they share: [`batches`] makes what is sent, [`account`] keeps what became of it and compares, [`traffic`] and
 //! [`client`] send, [`collector`] is the program as a process, [`check`] asks it what it holds.
@@ -15,6 +16,7 @@ pub mod check;
 pub mod client;
 pub mod collector;
 pub mod cuts;
+pub mod flips;
 pub mod kills;
 pub mod lives;
 pub mod traffic;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tollgate_durability::{cuts, kills};
+use tollgate_durability::{cuts, flips, kills};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", disable_help_subcommand = true)]
@@ -38,6 +38,12 @@ enum Part {
         #[arg(long, default_value_t = 10_000_000)]
         cuts: u64,
     },
+    /// Change every byte of a ledger's files, cut them at every length, take them away
+    Flips {
+        /// One bit of each byte, and not all eight
+        #[arg(long)]
+        one_bit: bool,
+    },
 }
 
 fn main() -> Result<()> {
@@ -45,6 +51,10 @@ fn main() -> Result<()> {
     match part {
         Part::Kills { cycles } => println!("{}", kills::run(&tollgate, &folder, cycles, seed)?),
         Part::Cuts { cuts } => println!("{}", cuts::run(cuts, seed)?),
+        Part::Flips { one_bit } => {
+            let bits: &[u8] = if one_bit { &[3] } else { &[0, 1, 2, 3, 4, 5, 6, 7] };
+            println!("{}", flips::run(&folder, bits)?);
+        }
     }
     Ok(())
 }
