@@ -5,7 +5,8 @@
 //! - [`flips`]: damage of every byte of a ledger's files.
 //!
 //! What they share: [`batches`] makes what is sent, [`account`] keeps what became of it and compares, [`traffic`] and
-//! [`client`] send, [`collector`] is the program as a process, [`check`] asks it what it holds.
+//! [`client`] send, [`collector`] is the program as a process, [`check`] asks it what it holds. [`evidence`]
+//! is the table of results.
 //!
 //! Nothing here is part of Tollgate. Whether batches are decoded and counted rightly is shown elsewhere: this is
 //! about what is left after something broke.
@@ -16,6 +17,7 @@ pub mod check;
 pub mod client;
 pub mod collector;
 pub mod cuts;
+pub mod evidence;
 pub mod flips;
 pub mod kills;
 pub mod lives;
