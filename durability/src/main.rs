@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tollgate_durability::evidence::{self, Row};
-use tollgate_durability::{cuts, flips, kills};
+use tollgate_durability::{cuts, faults, flips, kills};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", bin_name = "cargo xtask durability", disable_help_subcommand = true)]
@@ -52,6 +52,8 @@ enum Part {
         #[arg(long, default_value_t = N_CUTS)]
         cuts: u64,
     },
+    /// Let every system call that changes a ledger's folder fail, or kill the program at it
+    Faults,
     /// Change every byte of a ledger's files, cut them at every length, take them away
     Flips {
         /// One bit of each byte, and not all eight
@@ -98,6 +100,13 @@ impl Run {
                 "power cuts of a simulated disk that loses, keeps, tears and reorders what was not synced",
                 format!(" --cuts {cuts} --seed {seed}"),
                 cuts::run(*cuts, *seed).map(|report| report.to_string()),
+            ),
+            Part::Faults => (
+                "faults",
+                "the program killed at every system call that changes a ledger's folder, and every such call failing with EIO and \
+                 with ENOSPC: at the first start, while recording, while recovering",
+                String::new(),
+                faults::run(tollgate, folder).map(|report| report.to_string()),
             ),
             Part::Flips { one_bit } => (
                 "flips",
