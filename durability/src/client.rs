@@ -1,17 +1,25 @@
 //! A lean sender: one connection, one request at a time, no retries.
 
+use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use std::collections::HashMap;
 
 use crate::batches::Batches;
 
 /// A collector that says nothing for so long never will.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a connection ends when the collector does.
+const ENDS: [io::ErrorKind; 4] = [
+    io::ErrorKind::UnexpectedEof,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::BrokenPipe,
+];
 
 /// A connection to a collector.
 #[derive(Debug)]
@@ -56,17 +64,21 @@ impl Client {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Posts a document and waits for the whole answer.
+    /// Posts a document and waits for the whole answer; `None` when the connection ends before: then nothing is known
+    /// of what was sent.
     ///
     /// # Errors
     ///
-    /// When there is none, or a part of it only: then nothing is known of what was sent.
-    pub fn post(&mut self, document: &str) -> io::Result<Answer> {
+    /// When the collector is silent, or what it says is no HTTP.
+    pub fn post(&mut self, document: &str) -> Result<Option<Answer>> {
         let mut request =
             format!("POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", document.len());
         request.push_str(document);
-        self.stream.write_all(request.as_bytes())?;
-        self.answer()
+        match self.stream.write_all(request.as_bytes()).and_then(|()| self.answer()) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if ENDS.contains(&error.kind()) => Ok(None),
+            Err(error) => Err(error).context("wait for the answer to a post"),
+        }
     }
 
     fn answer(&mut self) -> io::Result<Answer> {
@@ -94,11 +106,16 @@ impl Client {
 
     fn read_more(&mut self) -> io::Result<()> {
         let mut some = [0; 16 << 10];
-        match self.stream.read(&mut some)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                self.buffer.extend_from_slice(&some[..n]);
-                Ok(())
+        loop {
+            match self.stream.read(&mut some) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    self.buffer.extend_from_slice(&some[..n]);
+                    return Ok(());
+                }
+                // With a time limit it happens without any signal that we would have asked for.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }

@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::account::Account;
 use crate::batches::Batches;
 use crate::check::{check_answers, check_folder};
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::collector::{Collector, Program, Started};
 use crate::strace::{Calls, Effect, Fault, paths_in, watching};
 
@@ -39,7 +39,8 @@ const KINDS: [Calls; 9] = [
 /// A ledger of today writes with the positioned calls alone; when that changes they are tried without being asked for.
 const NOT_ALWAYS_USED: &str = "write,writev";
 
-const EFFECTS: [Effect; 3] = [Effect::Kill, Effect::Error("EIO"), Effect::Error("ENOSPC")];
+const EFFECTS: [Effect; 4] =
+    [Effect::Kill, Effect::Error("EIO"), Effect::ErrorFromThereOn("EIO"), Effect::Error("ENOSPC")];
 
 /// Short, so that a few batches fill some.
 const SEGMENT_BYTES_MAX: &str = "5000";
@@ -54,7 +55,7 @@ struct Before {
 }
 
 /// From when on calls are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum From {
     Start,
     Ready,
@@ -77,6 +78,8 @@ pub struct Report {
     n_recoveries: u64,
     n_given_up: u64,
     n_gone_on: u64,
+    /// The calls that were reached by each effect, for each kind of call, state before and point of counting.
+    n_reached: BTreeMap<(&'static str, &'static str, From), Vec<u32>>,
 }
 
 /// Tries every fault below `folder`.
@@ -113,6 +116,14 @@ pub fn run(binary: &Path, folder: &Path) -> Result<Report> {
     });
     outcomes.into_iter().collect::<Result<Vec<()>>>()?;
     let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (place, n_reached) in &report.n_reached {
+        // Up to its fault every run makes the same calls, whatever the fault is.
+        let (least, most) = (n_reached.iter().min(), n_reached.iter().max());
+        ensure!(
+            least == most,
+            "strace counts differently by effect, so that calls were left out: {place:?} {n_reached:?}"
+        );
+    }
     for Calls { names, .. } in KINDS {
         let n = report.n_faults.get(names).copied().unwrap_or(0);
         ensure!(
@@ -211,16 +222,17 @@ impl Bench {
                     let log = case.program.end_of_log();
                     format!("{fault}, counted from {from:?}, on {}; the log ends with\n{log}", before.name)
                 })?;
+            let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             if !end.is_reached {
+                report.n_reached.entry((calls.names, before.name, *from)).or_default().push(n - 1);
                 return Ok(());
             }
-            let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             *report.n_faults.entry(calls.names).or_default() += 1;
             report.n_recoveries += u64::from(before.ledger.is_some());
             match (effect, end.status.success()) {
                 (Effect::Kill, _) => report.n_kills += 1,
-                (Effect::Error(_), true) => report.n_gone_on += 1,
-                (Effect::Error(_), false) => report.n_given_up += 1,
+                (Effect::Error(_) | Effect::ErrorFromThereOn(_), true) => report.n_gone_on += 1,
+                (Effect::Error(_) | Effect::ErrorFromThereOn(_), false) => report.n_given_up += 1,
             }
         }
         Ok(())
@@ -277,7 +289,7 @@ impl<'a> Case<'a> {
         let log = fs::read_to_string(&log).context("read the log of strace")?;
         let is_reached = match fault.effect {
             Effect::Kill => status.signal() == Some(9),
-            Effect::Error(_) => log.contains("(INJECTED)"),
+            Effect::Error(_) | Effect::ErrorFromThereOn(_) => log.contains("(INJECTED)"),
         };
         Ok(End { is_reached, status })
     }
@@ -291,7 +303,10 @@ impl<'a> Case<'a> {
         check_answers(&self.program, &collector, &holdings, account).context("ask after the restart")?;
         let all: Vec<usize> = (0..account.n_sent()).collect();
         if !all.is_empty() {
-            post(&mut Client::connect(collector.listen)?, &all, account).context("send everything again")?;
+            let mut client = Client::connect(collector.listen).context("connect")?;
+            let answer = client.post(&account.batches.document(&all)).context("send everything again")?;
+            let answer = answer.context("send everything again: nobody answers")?;
+            take(&answer, &all, account)?;
             ensure!(account.open().is_empty(), "batches sent again are not acknowledged");
         }
         let status = collector.stop()?;
@@ -327,19 +342,17 @@ fn post_all(collector: &Collector, account: &mut Account) -> Result<()> {
 
 /// Posts, unless nobody answers; `false` when nobody does.
 fn post_or_give_up(client: &mut Client, indexes: &[usize], account: &mut Account) -> Result<bool> {
-    match client.post(&account.batches.document(indexes)) {
-        Err(_) => Ok(false),
-        Ok(answer) => {
-            for index in answer.acknowledged(account.batches, indexes)? {
-                account.acknowledge(index)?;
-            }
-            Ok(true)
-        }
+    match client.post(&account.batches.document(indexes))? {
+        None => Ok(false),
+        Some(answer) => take(&answer, indexes, account).map(|()| true),
     }
 }
 
-fn post(client: &mut Client, indexes: &[usize], account: &mut Account) -> Result<()> {
-    ensure!(post_or_give_up(client, indexes, account)?, "nobody answers");
+/// Notes what an answer acknowledges.
+fn take(answer: &Answer, indexes: &[usize], account: &mut Account) -> Result<()> {
+    for index in answer.acknowledged(account.batches, indexes)? {
+        account.acknowledge(index)?;
+    }
     Ok(())
 }
 
@@ -372,7 +385,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { n_faults, n_kills, n_recoveries, n_given_up, n_gone_on } = self;
+        let Self { n_faults, n_kills, n_recoveries, n_given_up, n_gone_on, n_reached: _ } = self;
         let by_kind: Vec<String> = n_faults
             .iter()
             .map(|(names, n)| format!("{} {n}", names.split(',').next().unwrap_or_default()))

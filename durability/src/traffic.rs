@@ -68,7 +68,7 @@ fn send_until_gone(
     let batches = lock(account).batches;
     while !is_over.load(Ordering::Relaxed) {
         let indexes = choose(&mut lock(account), random);
-        let Ok(answer) = client.post(&batches.document(&indexes)) else {
+        let Some(answer) = client.post(&batches.document(&indexes))? else {
             figures.n_unknown.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
