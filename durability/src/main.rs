@@ -1,0 +1,131 @@
+//! `tollgate-durability`: the parts of the evidence, each as a command. `cargo xtask durability` builds what it needs and runs it.
+
+#![expect(clippy::print_stdout, reason = "it tells what it did")]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use tollgate_durability::evidence::{self, Row};
+use tollgate_durability::{cuts, faults, flips, kills};
+
+#[derive(Parser)]
+#[command(name = "tollgate-durability", bin_name = "cargo xtask durability", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    part: Part,
+    #[command(flatten)]
+    run: Run,
+}
+
+/// What all parts have in common.
+#[derive(clap::Args)]
+struct Run {
+    /// The built program
+    #[arg(long, value_name = "FILE", global = true, default_value = "target/release/tollgate")]
+    tollgate: PathBuf,
+    /// Where ledgers are made
+    #[arg(long, value_name = "DIR", global = true, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    /// What the run follows from
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+    /// The table that gets the outcome
+    #[arg(long, value_name = "FILE", global = true)]
+    evidence: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Everything, at the figures that each part has by itself
+    All,
+    /// Kill a collector under load, and while it starts
+    Kills {
+        /// How often, under load
+        #[arg(long, default_value_t = N_CYCLES)]
+        cycles: u64,
+    },
+    /// Cut the power of a simulated disk
+    Cuts {
+        /// How often
+        #[arg(long, default_value_t = N_CUTS)]
+        cuts: u64,
+    },
+    /// Let every system call that changes a ledger's folder fail, or kill the program at it
+    Faults,
+    /// Change every byte of a ledger's files, cut them at every length, take them away
+    Flips {
+        /// One bit of each byte, and not all eight
+        #[arg(long)]
+        one_bit: bool,
+    },
+}
+
+const N_CYCLES: u64 = 2_000;
+const N_CUTS: u64 = 10_000_000;
+
+fn main() -> Result<()> {
+    let Arguments { part, run } = Arguments::parse();
+    match part {
+        Part::All => {
+            let all = [
+                Part::Flips { one_bit: false },
+                Part::Kills { cycles: N_CYCLES },
+                Part::Cuts { cuts: N_CUTS },
+            ];
+            // Each is tried, whatever became of the others.
+            let outcomes: Vec<Result<()>> = all.iter().map(|part| run.part(part)).collect();
+            outcomes.into_iter().collect()
+        }
+        part => run.part(&part),
+    }
+}
+
+impl Run {
+    /// Runs one part, tells what came of it, and writes it into the table.
+    fn part(&self, part: &Part) -> Result<()> {
+        let Self { tollgate, folder, seed, evidence } = self;
+        let started = Instant::now();
+        let (name, what, options, outcome) = match part {
+            Part::All => return Ok(()),
+            Part::Kills { cycles } => (
+                "kills",
+                "`kill -9` of the program while 8 senders post new batches, resends and copies, and while it starts or recovers",
+                format!(" --cycles {cycles} --seed {seed}"),
+                kills::run(tollgate, folder, *cycles, *seed).map(|report| report.to_string()),
+            ),
+            Part::Cuts { cuts } => (
+                "cuts",
+                "power cuts of a simulated disk that loses, keeps, tears and reorders what was not synced",
+                format!(" --cuts {cuts} --seed {seed}"),
+                cuts::run(*cuts, *seed).map(|report| report.to_string()),
+            ),
+            Part::Faults => (
+                "faults",
+                "the program killed at every system call that changes a ledger's folder, and every such call failing with EIO and \
+                 with ENOSPC: at the first start, while recording, while recovering",
+                String::new(),
+                faults::run(tollgate, folder).map(|report| report.to_string()),
+            ),
+            Part::Flips { one_bit } => (
+                "flips",
+                "every byte of a ledger's files changed, every length cut, every file taken away",
+                if *one_bit { " --one-bit".to_owned() } else { String::new() },
+                flips::run(folder, bits(*one_bit)).map(|report| report.to_string()),
+            ),
+        };
+        if let Ok(figures) = &outcome {
+            println!("{name}: {figures}; 0 violations in {:.1} s", started.elapsed().as_secs_f64());
+        }
+        if let Some(path) = evidence {
+            let repeat = format!("cargo xtask durability {name}{options}");
+            evidence::record(path, &Row { part: name, what, outcome: &outcome, repeat: &repeat })?;
+        }
+        outcome.map(drop).with_context(|| format!("show durability, {name}"))
+    }
+}
+
+fn bits(one_bit: bool) -> &'static [u8] {
+    if one_bit { &[3] } else { &[0, 1, 2, 3, 4, 5, 6, 7] }
+}
