@@ -14,11 +14,11 @@ use tollgate_ledger::{Entry, LedgerError, Outcome, Remedy, Writer};
 use tollgate_wire::Timestamp;
 use tracing::{debug, error, warn};
 
-use crate::CollectorError;
 use crate::budget::Reservation;
 use crate::error::chain;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::{CollectorError, Settings};
 
 /// Why the entries of one request are not acknowledged. Some of them may be written all the same; the sender sends them
 /// again and they come back as duplicates.
@@ -30,6 +30,8 @@ pub(crate) enum Unrecorded {
     Busy,
     /// There is no room on the disk.
     DiskFull,
+    /// It cannot be recorded, now or later.
+    Never,
     /// The ledger is closed for writing.
     Closed,
 }
@@ -45,6 +47,8 @@ pub(crate) struct CommitQueue {
     turn: Arc<Semaphore>,
     /// Batches in `jobs`.
     n_waiting: Arc<AtomicUsize>,
+    /// How long a large request waits for its turn, at most, with its body in memory.
+    turn_wait: Duration,
     /// A request with more batches than this is a large one.
     room_share_max: usize,
 }
@@ -52,9 +56,9 @@ pub(crate) struct CommitQueue {
 /// Part of the room that one request may take. The rest is for others.
 const ROOM_SHARE: usize = 4;
 
-/// How long a large request waits for its turn, at most, with its body in memory. Some groups' time: a disk that takes longer
-/// does not take what comes.
-const TURN_WAIT_MS: u64 = 10_000;
+/// After a group of several requests could never be recorded, how long each request is a group of its own. One of them is to
+/// blame and comes again, with many senders after five minutes; then it is alone, and told so.
+const APART_MS: u64 = 600_000;
 
 /// The thread that owns the ledger's write half, seen from outside.
 pub(crate) struct Committer {
@@ -100,8 +104,7 @@ impl Drop for Place {
 /// Starts the thread that owns `writer`.
 pub(crate) fn start(
     writer: Box<dyn Writer>,
-    group_batches_max: usize,
-    queue_batches_max: usize,
+    settings: &Settings,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 ) -> Result<(CommitQueue, Committer), CollectorError> {
@@ -110,12 +113,14 @@ pub(crate) fn start(
     let (end, ended) = oneshot::channel();
     let queue = CommitQueue {
         jobs,
-        room: Arc::new(Semaphore::new(queue_batches_max)),
+        room: Arc::new(Semaphore::new(settings.queue_batches_max)),
         turn: Arc::new(Semaphore::new(1)),
         n_waiting: Arc::default(),
-        room_share_max: (queue_batches_max / ROOM_SHARE).max(1),
+        turn_wait: Duration::from_millis(settings.turn_timeout_ms),
+        room_share_max: (settings.queue_batches_max / ROOM_SHARE).max(1),
     };
-    let committer = CommitterThread { group_batches_max, metrics, health };
+    let group_batches_max = settings.group_batches_max;
+    let mut committer = CommitterThread { group_batches_max, apart_until: None, metrics, health };
     thread::Builder::new()
         .name("committer".to_owned())
         .spawn(move || {
@@ -155,7 +160,7 @@ impl CommitQueue {
         } else {
             // In the order in which they came.
             let turn = self.turn.clone().acquire_owned();
-            match timeout(Duration::from_millis(TURN_WAIT_MS), turn).await {
+            match timeout(self.turn_wait, turn).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => return Err(Unrecorded::Closed),
                 Err(_elapsed) => return Err(Unrecorded::QueueFull),
@@ -204,6 +209,8 @@ impl Committer {
 /// What the committer's thread owns besides the writer.
 struct CommitterThread {
     group_batches_max: usize,
+    /// Until then each request is a group of its own.
+    apart_until: Option<Instant>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -212,12 +219,15 @@ impl CommitterThread {
     /// Records group after group until the queue is closed or the ledger fails for good. Whatever is still in the queue
     /// when this returns is dropped with it, which answers its waiters that the ledger is closed.
     fn run(
-        &self,
+        &mut self,
         mut writer: Box<dyn Writer>,
         mut waiting: mpsc::UnboundedReceiver<Message>,
     ) -> Result<(), LedgerError> {
         let mut queue = Queue { waiting: &mut waiting, held: None, open: true };
-        while let Some(group) = queue.next_group(self.group_batches_max) {
+        loop {
+            let apart = self.apart_until.is_some_and(|until| Instant::now() < until);
+            let batches_max = if apart { 1 } else { self.group_batches_max };
+            let Some(group) = queue.next_group(batches_max) else { break };
             if let Err(end) = self.record(writer.as_mut(), group) {
                 error!(error = %chain(&end), "the ledger failed: nothing more is acknowledged until a restart");
                 return Err(end);
@@ -230,7 +240,7 @@ impl CommitterThread {
     }
 
     /// Makes one group durable and answers its waiters. An error is the end of the ledger.
-    fn record(&self, writer: &mut dyn Writer, group: Vec<Job>) -> Result<(), LedgerError> {
+    fn record(&mut self, writer: &mut dyn Writer, group: Vec<Job>) -> Result<(), LedgerError> {
         let mut entries = Vec::with_capacity(group.iter().map(|job| job.entries.len()).sum());
         let mut waiters = Vec::with_capacity(group.len());
         for job in group {
@@ -278,12 +288,18 @@ impl CommitterThread {
                 let unrecorded = match failure.remedy() {
                     Remedy::Retry => Unrecorded::Busy,
                     Remedy::FreeSpace => Unrecorded::DiskFull,
-                    Remedy::Restart | Remedy::Repair => Unrecorded::Closed,
+                    Remedy::Repair if waiters.len() == 1 => Unrecorded::Never,
+                    // Most of them are innocent: they come again, each by itself.
+                    Remedy::Repair => Unrecorded::Busy,
+                    Remedy::Restart => Unrecorded::Closed,
                 };
+                if failure.remedy() == Remedy::Repair {
+                    self.apart_until = Some(Instant::now() + Duration::from_millis(APART_MS));
+                }
                 match unrecorded {
                     Unrecorded::DiskFull => self.health.set_disk_full(),
                     Unrecorded::Closed => self.health.set_ledger_closed(),
-                    Unrecorded::QueueFull | Unrecorded::Busy => {}
+                    Unrecorded::QueueFull | Unrecorded::Busy | Unrecorded::Never => {}
                 }
                 warn!(
                     n_batches = n_entries,

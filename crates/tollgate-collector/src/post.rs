@@ -154,6 +154,7 @@ impl From<Unrecorded> for Problem {
             Unrecorded::QueueFull => Self::Overloaded { what: "batches" },
             Unrecorded::Busy => Self::LedgerBusy,
             Unrecorded::DiskFull => Self::DiskFull,
+            Unrecorded::Never => Self::Unrecordable,
             Unrecorded::Closed => Self::LedgerClosed,
         }
     }
