@@ -56,6 +56,9 @@ pub(crate) struct CommitQueue {
 /// Part of the room that one request may take. The rest is for others.
 const ROOM_SHARE: usize = 4;
 
+/// A body has at least one batch for so many bytes: the longest that controllers send.
+const LONG_BATCH_BYTES: usize = 4 << 10;
+
 /// After a group of several requests could never be recorded, how long each request is a group of its own. One of them is to
 /// blame and comes again, with many senders after five minutes; then it is alone, and told so.
 const APART_MS: u64 = 600_000;
@@ -170,11 +173,13 @@ impl CommitQueue {
         Ok(Place { _permit: permit, n_batches, n_waiting: self.n_waiting.clone() })
     }
 
-    /// Whether nothing can be committed just now, however small: worth knowing before a body is read.
-    pub(crate) fn refuses_all(&self) -> Option<Unrecorded> {
+    /// Whether a request with a body of about so many bytes would be refused just now: worth knowing before the body is read.
+    pub(crate) fn refuses(&self, n_body_bytes: usize) -> Option<Unrecorded> {
+        // Of a large request, which does not need the room, no more is asked than of a middling one: else it would never be read.
+        let n_batches = (n_body_bytes / LONG_BATCH_BYTES).min(self.room_share_max / 8).max(1);
         if self.room.is_closed() || self.jobs.is_closed() {
             Some(Unrecorded::Closed)
-        } else if self.room.available_permits() == 0 {
+        } else if self.room.available_permits() < n_batches {
             Some(Unrecorded::QueueFull)
         } else {
             None

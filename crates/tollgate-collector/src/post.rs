@@ -67,7 +67,7 @@ impl Post {
     /// Records what was posted and gives the body of the answer, which counts as held until it has been written.
     pub(crate) async fn answer(&self, request: Request, shape: AnswerShape) -> Result<Bytes, Problem> {
         let (head, body) = request.into_parts();
-        if let Some(unrecorded) = self.queue.refuses_all() {
+        if let Some(unrecorded) = self.queue.refuses(body::announced_length(&head.headers).unwrap_or(1)) {
             body::throw_away(&head.headers, body);
             return Err(unrecorded.into());
         }
