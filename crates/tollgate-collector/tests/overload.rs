@@ -261,8 +261,7 @@ async fn many_times_what_the_ledger_takes_is_refused_in_order_and_memory_stays()
     };
     let (in_flight_bytes_max, queue_batches_max) = (settings.in_flight_bytes_max, settings.queue_batches_max);
     let recorded = Recorded::default();
-    let reader = MemoryLedger::default().open().reader;
-    let ledger = Ledger { writer: Box::new(SlowWriter(recorded.clone())), reader };
+    let ledger = Ledger { writer: Box::new(SlowWriter(recorded.clone())), ..MemoryLedger::default().open() };
     let collector = Collector::bind(settings, ledger).await.expect("free ports");
     let (wire, admin) = (collector.listen_addr(), collector.admin_addr());
     let run = tokio::spawn(collector.run(std::future::pending()));

@@ -5,8 +5,8 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
 use tollgate_ledger::{
-    Counts, Entry, Ledger, LedgerError, MemoryLedger, ModelSummary, Outcome, Page, QuarantineItem, Reader,
-    Received, Writer, conformance,
+    Counts, Entry, Ledger, LedgerError, MemoryLedger, ModelSummary, NothingToPrepare, Outcome, Page,
+    QuarantineItem, Reader, Received, Writer, conformance,
 };
 use tollgate_rules::BatchId;
 
