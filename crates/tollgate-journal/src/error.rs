@@ -240,6 +240,9 @@ pub enum Fault {
         /// As found.
         found: u64,
     },
+    /// A second copy of groups that are elsewhere.
+    #[error("its groups were found elsewhere")]
+    Repeated,
     /// A group is not there.
     #[error("group {sequence} is missing, though it is known to have been durable")]
     GroupMissing {
@@ -262,6 +265,7 @@ impl Fault {
             | Self::Discontinued
             | Self::SegmentMissing
             | Self::Length { .. }
+            | Self::Repeated
             | Self::GroupMissing { .. } => false,
         }
     }

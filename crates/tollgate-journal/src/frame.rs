@@ -36,7 +36,7 @@ impl Link {
     /// Over the hash of the stored payload and not the payload, so that a group whose payload was replaced by a smaller
     /// one can still be proven to have had its place.
     fn next(&self, n_records: u32, form: Form, stored: &[u8; 32]) -> Self {
-        let sequence = self.sequence + 1;
+        let sequence = self.sequence.wrapping_add(1);
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.chain);
         hasher.update(&sequence.to_le_bytes());
@@ -126,7 +126,7 @@ pub(crate) struct FrameHeader {
     pub(crate) form: Form,
     pub(crate) n_records: u32,
     payload_checksum: u32,
-    salt: u64,
+    pub(crate) salt: u64,
     /// With this group.
     pub(crate) link: Link,
 }
@@ -174,8 +174,8 @@ impl FrameHeader {
         bytes
     }
 
-    /// Reads a header that must belong to the segment with `salt`.
-    pub(crate) fn decode(bytes: &[u8], salt: u64) -> Result<Self, Fault> {
+    /// Reads a header that must belong to the segment with `salt`; `None` when that is not known.
+    pub(crate) fn decode(bytes: &[u8], salt: Option<u64>) -> Result<Self, Fault> {
         let Some(bytes) = bytes.get(..FRAME_HEADER_BYTES) else {
             return Err(Fault::CutShort);
         };
@@ -193,7 +193,7 @@ impl FrameHeader {
             salt: u64_at(bytes, 24),
             link: Link { sequence: u64_at(bytes, 16), chain: array_at(bytes, 32) },
         };
-        if header.salt != salt {
+        if salt.is_some_and(|salt| salt != header.salt) {
             return Err(Fault::OtherSegment);
         }
         let is_possible = header.form.is_possible(header.payload_bytes)
@@ -242,7 +242,7 @@ impl FrameHeader {
 
     /// Checks that this is the header of the group after `previous`.
     pub(crate) fn check_sequence(&self, previous: &Link) -> Result<(), Fault> {
-        let (expected, found) = (previous.sequence + 1, self.link.sequence);
+        let (expected, found) = (previous.sequence.wrapping_add(1), self.link.sequence);
         if expected == found { Ok(()) } else { Err(Fault::Sequence { expected, found }) }
     }
 }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn check(frame: &[u8], previous: &Link) -> Result<Vec<Vec<u8>>, Fault> {
-        let header = FrameHeader::decode(frame, SALT)?;
+        let header = FrameHeader::decode(frame, Some(SALT))?;
         let stored = &frame[FRAME_HEADER_BYTES..];
         header.check_payload(stored)?;
         header.check_link(previous, stored)?;
