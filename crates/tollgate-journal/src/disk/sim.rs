@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -93,6 +94,8 @@ struct FileState {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
+    /// Reading any of these bytes fails.
+    unreadable: Range<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -217,6 +220,16 @@ impl SimDisk {
     /// Replaces a file as a fault of the medium or a careless hand would: visible and durable at once.
     pub fn set_contents(&self, name: &str, bytes: &[u8]) {
         self.state().set_contents(&self.at(name), bytes);
+    }
+
+    /// Lets every read of any of the bytes `range` of a file fail, as bad sectors do.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn fail_reads(&self, name: &str, range: Range<usize>) {
+        let mut state = self.state();
+        let file = *state.names.get(&self.at(name)).expect("a file");
+        state.files[file].unreadable = range;
     }
 
     /// Takes a file away as a careless hand would.
@@ -376,7 +389,8 @@ impl State {
     }
 
     fn set_contents(&mut self, name: &str, bytes: &[u8]) {
-        self.files.push(FileState { bytes: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() });
+        let durable = bytes.to_vec();
+        self.files.push(FileState { bytes: durable.clone(), durable, ..FileState::default() });
         let file = self.files.len() - 1;
         self.names.insert(name.to_owned(), file);
         self.durable_names.insert(name.to_owned(), file);
@@ -708,6 +722,10 @@ impl DiskFile for SimFile {
         let bytes = &state.files[self.file].bytes;
         let start = usize::try_from(offset).map_or(bytes.len(), |offset| offset.min(bytes.len()));
         let n_read = buffer.len().min(bytes.len() - start);
+        let unreadable = &state.files[self.file].unreadable;
+        if start < unreadable.end && unreadable.start < start + n_read {
+            return Err(failed(OTHER));
+        }
         buffer[..n_read].copy_from_slice(&bytes[start..start + n_read]);
         Ok(n_read)
     }
