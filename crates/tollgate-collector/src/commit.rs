@@ -137,7 +137,7 @@ pub(crate) fn start(
 }
 
 impl CommitQueue {
-    /// Makes the entries durable and says what became of each, in the same order.
+    /// Makes a request's entries durable and says what became of each, in the same order.
     ///
     /// A request is let in at once or not at all, except for a large one, which waits for its turn. When the answer is
     /// dropped half-way by then, the entries are recorded all the same.
