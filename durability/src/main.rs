@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tollgate_durability::evidence::{self, Row};
-use tollgate_durability::{cuts, faults, flips, kills};
+use tollgate_durability::{cuts, faults, flips, kills, loop_disk, power};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", bin_name = "cargo xtask durability", disable_help_subcommand = true)]
@@ -52,6 +52,15 @@ enum Part {
         #[arg(long, default_value_t = N_CUTS)]
         cuts: u64,
     },
+    /// Cut the power of real file systems under load; needs root and loop devices
+    Power {
+        /// How often, for each file system
+        #[arg(long, default_value_t = N_REAL_CUTS)]
+        cycles: u64,
+        /// Only say whether this machine can
+        #[arg(long)]
+        try_out: bool,
+    },
     /// Let every system call that changes a ledger's folder fail, or kill the program at it
     Faults,
     /// Change every byte of a ledger's files, cut them at every length, take them away
@@ -63,6 +72,7 @@ enum Part {
 }
 
 const N_CYCLES: u64 = 2_000;
+const N_REAL_CUTS: u64 = 1_000;
 const N_CUTS: u64 = 10_000_000;
 
 fn main() -> Result<()> {
@@ -100,6 +110,13 @@ impl Run {
                 "power cuts of a simulated disk that loses, keeps, tears and reorders what was not synced",
                 format!(" --cuts {cuts} --seed {seed}"),
                 cuts::run(*cuts, *seed).map(|report| report.to_string()),
+            ),
+            Part::Power { try_out: true, .. } => return loop_disk::try_out(folder),
+            Part::Power { cycles, try_out: false } => (
+                "power",
+                "the power of ext4 and XFS on a loop device cut while 8 senders post; and once without any sync, to see that loss shows",
+                format!(" --cycles {cycles} --seed {seed}"),
+                power::run(tollgate, folder, *cycles, *seed).map(|report| report.to_string()),
             ),
             Part::Faults => (
                 "faults",
