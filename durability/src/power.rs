@@ -74,9 +74,8 @@ fn control(program: &Path, folder: &Path, file_system: FileSystem, seed: u64) ->
             if !text.contains("LOST") && !text.contains("tollgate verify") {
                 return Err(error).context("lose batches without any sync: it failed otherwise");
             }
-            // Without the ledger's path, which is another one in each run.
-            let text = text.replace(&work.path().to_string_lossy().into_owned(), "");
-            Ok(format!("{file_system}: {}", text.lines().next().unwrap_or_default()))
+            let (how, _) = text.split_once(": they are not in").unwrap_or((&text, ""));
+            Ok(format!("{file_system}: {}", how.replace(&*work.path().to_string_lossy(), "")))
         }
     }
 }
