@@ -48,7 +48,7 @@ const SEGMENT_BYTES_MAX: &str = "5000";
 /// What the program finds when it starts.
 #[derive(Debug, Clone)]
 struct Before {
-    name: &'static str,
+    name: String,
     /// A folder to copy; none is a first start.
     ledger: Option<PathBuf>,
     account: Account,
@@ -79,18 +79,19 @@ pub struct Report {
     n_given_up: u64,
     n_gone_on: u64,
     /// The calls that were reached by each effect, for each kind of call, state before and point of counting.
-    n_reached: BTreeMap<(&'static str, &'static str, From), Vec<u32>>,
+    n_reached: BTreeMap<(&'static str, String, From), Vec<u32>>,
 }
 
-/// Tries every fault below `folder`.
+/// Tries every fault below `folder`. With `pairs` each recovery from a kill at any call is killed in turn at each of its
+/// calls as well.
 ///
 /// # Errors
 ///
 /// At the first violation, with the fault.
-pub fn run(binary: &Path, folder: &Path) -> Result<Report> {
+pub fn run(binary: &Path, folder: &Path, pairs: bool) -> Result<Report> {
     let work = tempfile::tempdir_in(folder).context("make a folder for ledgers")?;
     let bench = Bench::new(binary, work.path())?;
-    let sweeps = Mutex::new(sweeps(&bench)?);
+    let sweeps = Mutex::new(sweeps(&bench, pairs)?);
     let report = Mutex::new(Report::default());
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
     let outcomes: Vec<Result<()>> = thread::scope(|scope| {
@@ -135,13 +136,26 @@ pub fn run(binary: &Path, folder: &Path) -> Result<Report> {
 }
 
 /// The first start and a working life, counted from both points; and recoveries from what crashes leave.
-fn sweeps(bench: &Bench) -> Result<Vec<Sweep>> {
+fn sweeps(bench: &Bench, pairs: bool) -> Result<Vec<Sweep>> {
     let mut starts = vec![(bench.first.clone(), From::Start), (bench.first.clone(), From::Ready)];
     starts.extend(bench.crashed()?.into_iter().map(|before| (before, From::Start)));
     let mut sweeps = Vec::new();
-    for (before, from) in starts {
+    let mut add = |before: &Before, from, effects: &[Effect]| {
         for calls in KINDS {
-            sweeps.extend(EFFECTS.map(|effect| Sweep { before: before.clone(), from, calls, effect }));
+            sweeps.extend(effects.iter().map(|&effect| Sweep {
+                before: before.clone(),
+                from,
+                calls,
+                effect,
+            }));
+        }
+    };
+    for (before, from) in &starts {
+        add(before, *from, &EFFECTS);
+    }
+    if pairs {
+        for before in bench.crashed_everywhere()? {
+            add(&before, From::Start, &[Effect::Kill]);
         }
     }
     // The last are taken first.
@@ -161,7 +175,7 @@ struct Bench {
 impl Bench {
     fn new(binary: &Path, work: &Path) -> Result<Self> {
         let account = Account::new(Batches { seed: 77 });
-        let first = Before { name: "nothing", ledger: None, account };
+        let first = Before { name: "nothing".to_owned(), ledger: None, account };
         let mut bench = Self { binary: binary.to_owned(), work: work.to_owned(), first, files: Vec::new() };
         bench.files = bench.files_used()?;
         Ok(bench)
@@ -193,20 +207,47 @@ impl Bench {
 
     /// What crashes leave: a group that is whole and was never synced, a torn one, a segment under construction.
     fn crashed(&self) -> Result<Vec<Before>> {
-        let crash = |name: &'static str, names: &str, n: u32| -> Result<Before> {
+        let crash = |name: &str, names: &str, n: u32| -> Result<Before> {
             let calls =
                 KINDS.into_iter().find(|calls| calls.names.starts_with(names)).context("find the kind")?;
-            let case = Case::new(self, &self.work.join(name), &self.first)?;
-            let mut account = self.first.account.clone();
-            let end = case.run(From::Ready, Fault { calls, effect: Effect::Kill, n }, &mut account)?;
-            ensure!(end.is_reached, "the collector was not killed");
-            Ok(Before { name, ledger: Some(case.ledger), account })
+            let crashed = self.crash(name, From::Ready, calls, n)?;
+            crashed.with_context(|| format!("kill the collector at call {n} of {names}: it made fewer"))
         };
         let whole = crash("an unsynced group", "fdatasync", 3)?;
         let torn = crash("a torn group", "fdatasync", 3)?;
         cut_last_segment(torn.ledger.as_deref().context("a folder")?)?;
         let unfinished = crash("an unfinished segment", "rename", 1)?;
         Ok(vec![whole, torn, unfinished])
+    }
+
+    /// What a kill at each single call leaves.
+    fn crashed_everywhere(&self) -> Result<Vec<Before>> {
+        let mut crashed = Vec::new();
+        for from in [From::Start, From::Ready] {
+            for calls in KINDS {
+                for n in 1.. {
+                    let name =
+                        format!("what a kill at call {n} of {} left, counted from {from:?}", calls.names);
+                    match self.crash(&name, from, calls, n)? {
+                        // What is counted from when it is ready on comes with the second round.
+                        Some(before) if from == From::Start && 0 < before.account.n_sent() => break,
+                        Some(before) => crashed.push(before),
+                        None => break,
+                    }
+                }
+            }
+        }
+        Ok(crashed)
+    }
+
+    /// What a kill at one call of the first life leaves; `None` when that life has no such call.
+    fn crash(&self, name: &str, from: From, calls: Calls, n: u32) -> Result<Option<Before>> {
+        let folder = name.replace(['/', ' ', ','], "-");
+        let case = Case::new(self, &self.work.join(folder), &self.first)?;
+        let mut account = self.first.account.clone();
+        let end = case.run(from, Fault { calls, effect: Effect::Kill, n }, &mut account)?;
+        let ledger = Some(case.ledger).filter(|ledger| ledger.exists());
+        Ok(end.is_reached.then(|| Before { name: name.to_owned(), ledger, account }))
     }
 
     fn sweep(&self, sweep: &Sweep, work: &Path, report: &Mutex<Report>) -> Result<()> {
@@ -224,11 +265,11 @@ impl Bench {
                 })?;
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             if !end.is_reached {
-                report.n_reached.entry((calls.names, before.name, *from)).or_default().push(n - 1);
+                report.n_reached.entry((calls.names, before.name.clone(), *from)).or_default().push(n - 1);
                 return Ok(());
             }
             *report.n_faults.entry(calls.names).or_default() += 1;
-            report.n_recoveries += u64::from(before.ledger.is_some());
+            report.n_recoveries += u64::from(before.name != self.first.name);
             match (effect, end.status.success()) {
                 (Effect::Kill, _) => report.n_kills += 1,
                 (Effect::Error(_) | Effect::ErrorFromThereOn(_), true) => report.n_gone_on += 1,

@@ -62,7 +62,11 @@ enum Part {
         try_out: bool,
     },
     /// Let every system call that changes a ledger's folder fail, or kill the program at it
-    Faults,
+    Faults {
+        /// Then also at every call of the recovery from a kill at every call, which takes minutes
+        #[arg(long)]
+        pairs: bool,
+    },
     /// Change every byte of a ledger's files, cut them at every length, take them away
     Flips {
         /// One bit of each byte, and not all eight
@@ -118,12 +122,12 @@ impl Run {
                 format!(" --cycles {cycles} --seed {seed}"),
                 power::run(tollgate, folder, *cycles, *seed).map(|report| report.to_string()),
             ),
-            Part::Faults => (
+            Part::Faults { pairs } => (
                 "faults",
                 "the program killed at every system call that changes a ledger's folder, and every such call failing with EIO and \
                  with ENOSPC: at the first start, while recording, while recovering",
-                String::new(),
-                faults::run(tollgate, folder).map(|report| report.to_string()),
+                if *pairs { " --pairs".to_owned() } else { String::new() },
+                faults::run(tollgate, folder, *pairs).map(|report| report.to_string()),
             ),
             Part::Flips { one_bit } => (
                 "flips",
