@@ -247,13 +247,13 @@ fn answers(reader: &dyn Reader) -> String {
 /// Few ids and few contents, so that most elements meet an earlier one.
 fn random_group(dice: &mut Dice) -> Vec<Entry> {
     let elements = (0..dice.below(6)).map(|_| {
-        let model = ["m", "", "01234567-89ab-4def-8edc-ba9876543210"][dice.below(3)];
+        let model = ["m", "m", "01234567-89ab-4def-8edc-ba9876543210", "x", "x", ""][dice.below(6)];
         let id = match dice.below(20) {
             0 => String::new(),
             number if number % 3 == 0 => format!("odd {number}"),
             number => format!("01234567-89ab-4def-8edc-{number:012x}"),
         };
-        let value = ["1", "1", "1", "0.1", "1e3", "NaN", "-1"][dice.below(7)];
+        let value = ["1", "1", "1", "1", "1", "0.1", "1e3", "NaN", "-1"][dice.below(9)];
         match dice.below(15) {
             0 => "7".to_owned(),
             1 => batch(model, &id, &value.repeat(dice.below(2000))),
