@@ -21,6 +21,7 @@ pub mod collector;
 pub mod cuts;
 pub mod evidence;
 pub mod faults;
+mod files;
 pub mod flips;
 pub mod kills;
 pub mod lives;
