@@ -25,9 +25,10 @@ struct Run {
     /// The built program
     #[arg(long, value_name = "FILE", global = true, default_value = "target/release/tollgate")]
     tollgate: PathBuf,
-    /// Where ledgers are made
-    #[arg(long, value_name = "DIR", global = true, default_value_os_t = std::env::temp_dir())]
-    folder: PathBuf,
+    /// Where ledgers are made; when left out, in memory where that makes no difference, and else in the system's
+    /// temporary folder
+    #[arg(long, value_name = "DIR", global = true)]
+    folder: Option<PathBuf>,
     /// What the run follows from
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
@@ -75,6 +76,9 @@ enum Part {
     },
 }
 
+/// A file system in memory, on nearly every Linux.
+const MEMORY: &str = "/dev/shm";
+
 const N_CYCLES: u64 = 2_000;
 const N_REAL_CUTS: u64 = 1_000;
 const N_CUTS: u64 = 10_000_000;
@@ -99,7 +103,11 @@ fn main() -> Result<()> {
 impl Run {
     /// Runs one part, tells what came of it, and writes it into the table.
     fn part(&self, part: &Part) -> Result<()> {
-        let Self { tollgate, folder, seed, evidence } = self;
+        let Self { tollgate, seed, evidence, .. } = self;
+        let on_disk = self.folder.clone().unwrap_or_else(std::env::temp_dir);
+        // What a sync does is of no account there: no power is cut.
+        let in_memory = Some(PathBuf::from(MEMORY)).filter(|folder| folder.is_dir());
+        let in_memory = self.folder.clone().or(in_memory).unwrap_or_else(std::env::temp_dir);
         let started = Instant::now();
         let (name, what, options, outcome) = match part {
             Part::All => return Ok(()),
@@ -107,7 +115,7 @@ impl Run {
                 "kills",
                 "`kill -9` of the program while 8 senders post new batches, resends and copies, and while it starts or recovers",
                 format!(" --cycles {cycles} --seed {seed}"),
-                kills::run(tollgate, folder, *cycles, *seed).map(|report| report.to_string()),
+                kills::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
             ),
             Part::Cuts { cuts } => (
                 "cuts",
@@ -115,25 +123,25 @@ impl Run {
                 format!(" --cuts {cuts} --seed {seed}"),
                 cuts::run(*cuts, *seed).map(|report| report.to_string()),
             ),
-            Part::Power { try_out: true, .. } => return loop_disk::try_out(folder),
+            Part::Power { try_out: true, .. } => return loop_disk::try_out(&on_disk),
             Part::Power { cycles, try_out: false } => (
                 "power",
                 "the power of ext4 and XFS on a loop device cut while 8 senders post; and once without any sync, to see that loss shows",
                 format!(" --cycles {cycles} --seed {seed}"),
-                power::run(tollgate, folder, *cycles, *seed).map(|report| report.to_string()),
+                power::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
             ),
             Part::Faults { pairs } => (
                 "faults",
                 "the program killed at every system call that changes a ledger's folder, and every such call failing with EIO and \
                  with ENOSPC: at the first start, while recording, while recovering",
                 if *pairs { " --pairs".to_owned() } else { String::new() },
-                faults::run(tollgate, folder, *pairs).map(|report| report.to_string()),
+                faults::run(tollgate, &in_memory, *pairs).map(|report| report.to_string()),
             ),
             Part::Flips { one_bit } => (
                 "flips",
                 "every byte of a ledger's files changed, every length cut, every file taken away",
                 if *one_bit { " --one-bit".to_owned() } else { String::new() },
-                flips::run(folder, bits(*one_bit)).map(|report| report.to_string()),
+                flips::run(&in_memory, bits(*one_bit)).map(|report| report.to_string()),
             ),
         };
         if let Ok(figures) = &outcome {
