@@ -79,8 +79,8 @@ struct HastyDuplicates;
 
 impl Subject for HastyDuplicates {
     fn open(&self, disk: &SimDisk) -> Result<Ledger, LedgerError> {
-        let Ledger { writer: inner, reader } = Sound.open(disk)?;
-        Ok(Ledger { writer: Box::new(HastyWriter { inner, known: HashSet::new() }), reader })
+        let Ledger { writer: inner, reader, preparer } = Sound.open(disk)?;
+        Ok(Ledger { writer: Box::new(HastyWriter { inner, known: HashSet::new() }), reader, preparer })
     }
 }
 
@@ -117,12 +117,12 @@ struct ForgottenIds;
 
 impl Subject for ForgottenIds {
     fn open(&self, disk: &SimDisk) -> Result<Ledger, LedgerError> {
-        let Ledger { writer: inner, reader } = Sound.open(disk)?;
+        let Ledger { writer: inner, reader, preparer } = Sound.open(disk)?;
         let n_counted_again = Arc::new(AtomicU64::new(0));
         let writer =
             ForgetfulWriter { inner, known: HashSet::new(), n_counted_again: n_counted_again.clone() };
         let reader = ForgetfulReader { inner: reader, n_counted_again };
-        Ok(Ledger { writer: Box::new(writer), reader: Arc::new(reader) })
+        Ok(Ledger { writer: Box::new(writer), reader: Arc::new(reader), preparer })
     }
 }
 

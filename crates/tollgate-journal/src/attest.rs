@@ -11,7 +11,7 @@ use crate::frame::Link;
 use crate::segment::write_whole;
 use crate::{Disk, DiskFile, JournalError};
 
-const NAME: &str = "attested";
+pub(crate) const NAME: &str = "attested";
 
 const MAGIC: [u8; 8] = *b"\xF5tgattd\n";
 
@@ -91,7 +91,7 @@ impl AttestFile {
 
     /// States that a group is durable; the caller has synced it.
     pub(crate) fn write(&self, attested: &Attested) -> io::Result<()> {
-        write_whole(&*self.0, &attested.encode(), attested.link.sequence % N_SLOTS * SLOT_BYTES)
+        write_whole(&*self.0, &[&attested.encode()], attested.link.sequence % N_SLOTS * SLOT_BYTES)
     }
 
     /// Makes the statements themselves durable.

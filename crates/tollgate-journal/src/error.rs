@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use crate::RecordPosition;
+use crate::format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX};
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +37,14 @@ pub enum JournalError {
     Missing {
         /// The folder.
         path: PathBuf,
+    },
+    /// The folder for a new copy is in use already.
+    #[error("copy a journal into {}: it holds {name}; choose an empty folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// A file in it.
+        name: String,
     },
     /// Another process writes to the journal.
     #[error("take {}: {} has it", path.display(), pid.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
@@ -78,6 +89,17 @@ pub enum JournalError {
         /// What must stay free.
         kept_bytes: u64,
     },
+    /// The file system or a quota has no room for the group, which only the attempt showed; nothing was appended, and when
+    /// there is room again an append succeeds.
+    #[error("append {needed_bytes} bytes to {}: the file system or its quota has no room for them", path.display())]
+    NoRoom {
+        /// The segment.
+        path: PathBuf,
+        /// What the group takes.
+        needed_bytes: u64,
+        /// What the disk said.
+        source: io::Error,
+    },
     /// There is no room for another file; nothing was appended, and when there is room again an append succeeds.
     #[error("make {}: the file system or its quota has no room for another file", path.display())]
     FullOfFiles {
@@ -96,12 +118,58 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The group is over a limit; nothing was written.
-    #[error("append a group of {bytes} bytes: a group has {bytes_max} at most")]
+    #[error(
+        "append a group of {bytes} bytes with {n_records} records: a group has {GROUP_BYTES_MAX} bytes and \
+         {GROUP_RECORDS_MAX} records at most"
+    )]
     TooLarge {
-        /// Its size.
+        /// Its size before it is compressed.
         bytes: u64,
-        /// The largest size.
-        bytes_max: u64,
+        /// How many records it has.
+        n_records: usize,
+    },
+    /// There is no such group.
+    #[error("find group {sequence} in {}: the journal ends before it", path.display())]
+    NoGroup {
+        /// The folder.
+        path: PathBuf,
+        /// The group.
+        sequence: u64,
+    },
+    /// There is no such record.
+    #[error("find record {} of group {} in {}: the group has {n_records}", position.index, position.sequence, path.display())]
+    NoRecord {
+        /// The folder.
+        path: PathBuf,
+        /// The record.
+        position: RecordPosition,
+        /// How many its group has.
+        n_records: usize,
+    },
+    /// What was derived from a journal was not derived from this one, or this one was replaced by an earlier state.
+    /// Nothing was changed: drop what was derived, and start from the beginning of the journal.
+    #[error("go on behind group {sequence} in {}: the journal does not hold what it held then", path.display())]
+    UnknownCheckpoint {
+        /// The folder.
+        path: PathBuf,
+        /// The last group before the checkpoint.
+        sequence: u64,
+    },
+    /// Only what is sealed, because a later segment was begun, can be compacted.
+    #[error("compact segment {number} in {}: it is not sealed", path.display())]
+    NotSealed {
+        /// The folder.
+        path: PathBuf,
+        /// The segment.
+        number: u64,
+    },
+    /// The compression that was asked for cannot be had.
+    #[error("prepare compression at level {level}")]
+    Compression {
+        /// As asked for.
+        level: i32,
+        /// What the library said.
+        source: io::Error,
     },
     /// An earlier write or sync failed; only opening the journal anew can tell what is stored.
     #[error("append to {}: it was closed by an earlier failure", path.display())]
@@ -130,12 +198,15 @@ pub enum Fault {
     /// The payload's checksum does not match.
     #[error("the checksum of the payload does not match")]
     Payload,
-    /// The frame says something that this program does not know.
-    #[error("the frame is of a form that this program does not know")]
+    /// The frame or segment says something that this program does not know.
+    #[error("it is of a form that this program does not know")]
     Flags,
-    /// There is no record, or its checksum does not match.
-    #[error("the checksum of the record does not match")]
+    /// The payload is not the records that the frame says.
+    #[error("the payload does not hold the records that the frame says")]
     Record,
+    /// The payload does not unpack, or to another length.
+    #[error("the payload does not unpack to what the frame says")]
+    Packed,
     /// Another group was expected.
     #[error("expected group {expected}, found group {found}")]
     Sequence {
@@ -169,6 +240,9 @@ pub enum Fault {
         /// As found.
         found: u64,
     },
+    /// A second copy of groups that are elsewhere.
+    #[error("its groups were found elsewhere")]
+    Repeated,
     /// A group is not there.
     #[error("group {sequence} is missing, though it is known to have been durable")]
     GroupMissing {
@@ -184,12 +258,14 @@ impl Fault {
             Self::CutShort | Self::Unknown | Self::Header | Self::OtherSegment | Self::Payload => true,
             Self::Flags
             | Self::Record
+            | Self::Packed
             | Self::Sequence { .. }
             | Self::Chain
             | Self::Segment { .. }
             | Self::Discontinued
             | Self::SegmentMissing
             | Self::Length { .. }
+            | Self::Repeated
             | Self::GroupMissing { .. } => false,
         }
     }
@@ -214,7 +290,7 @@ impl JournalError {
 }
 
 /// `ENOSPC`, which also stands for a file system without inodes, and `EDQUOT`.
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

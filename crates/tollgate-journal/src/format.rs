@@ -11,6 +11,12 @@ pub(crate) const VERSION: u32 = 1;
 /// could say eight times more.
 pub const GROUP_BYTES_MAX: u64 = 512 << 20;
 
+/// Records of one group, at most: their number alone must not ask for much memory.
+pub const GROUP_RECORDS_MAX: u32 = 1 << 24;
+
+/// Bytes before each record of a group: its length.
+pub(crate) const RECORD_PREFIX_BYTES: usize = 4;
+
 /// Bytes of a segment's header.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 128;
 
@@ -22,6 +28,9 @@ pub(crate) const LOCK: &str = "lock";
 
 /// A segment under construction; only its rename makes it one.
 pub(crate) const NEW_SEGMENT: &str = "new-segment";
+
+/// A smaller form of a segment under construction; its rename puts it in the place of the larger one.
+pub(crate) const NEW_COMPACTED: &str = "new-compacted";
 
 /// What the records of a journal are: a short ASCII word, so that nobody opens a spool as a ledger.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +98,21 @@ pub(crate) struct SegmentHeader {
     pub(crate) salt: u64,
     /// The sealed length of the segment before it; 0 in the first one.
     pub(crate) previous_bytes: u64,
+    /// In a segment that was rewritten to a smaller one.
+    pub(crate) compacted: Option<Compacted>,
 }
+
+/// The lengths of a segment that was rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Compacted {
+    /// When it was sealed, as the segment after it says.
+    pub(crate) sealed_bytes: u64,
+    /// Now.
+    pub(crate) bytes: u64,
+}
+
+/// The flag of a segment that was rewritten.
+const COMPACTED: u32 = 1;
 
 /// Why a segment's header cannot be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,14 +126,19 @@ impl SegmentHeader {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        // 12..16 is zero.
+        let flags = if self.compacted.is_some() { COMPACTED } else { 0 };
+        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.kind.0);
         bytes[32..40].copy_from_slice(&self.number.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.first_sequence.to_le_bytes());
         bytes[48..80].copy_from_slice(&self.chain);
         bytes[80..88].copy_from_slice(&self.salt.to_le_bytes());
         bytes[88..96].copy_from_slice(&self.previous_bytes.to_le_bytes());
-        // 96..124 is zero.
+        if let Some(compacted) = self.compacted {
+            bytes[96..104].copy_from_slice(&compacted.sealed_bytes.to_le_bytes());
+            bytes[104..112].copy_from_slice(&compacted.bytes.to_le_bytes());
+        }
+        // 112..124 is zero.
         let checksum = crc32c::crc32c(&bytes[..124]);
         bytes[124..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -133,7 +161,13 @@ impl SegmentHeader {
             VERSION => {}
             version => return Err(HeaderError::Newer(version)),
         }
+        let compacted = match u32_at(bytes, 12) {
+            0 => None,
+            COMPACTED => Some(Compacted { sealed_bytes: u64_at(bytes, 96), bytes: u64_at(bytes, 104) }),
+            _ => return Err(HeaderError::Fault(Fault::Flags)),
+        };
         Ok(Self {
+            compacted,
             kind: Kind(array_at(bytes, 16)),
             number: u64_at(bytes, 32),
             first_sequence: u64_at(bytes, 40),
@@ -171,12 +205,16 @@ mod tests {
             chain: [0xAB; 32],
             salt: 0x0102_0304_0506_0708,
             previous_bytes: 4096,
+            compacted: None,
         }
     }
 
     #[test]
     fn a_header_comes_back() {
-        assert_eq!(SegmentHeader::decode(&header().encode()), Ok(header()));
+        for compacted in [None, Some(Compacted { sealed_bytes: 1 << 40, bytes: 12345 })] {
+            let header = SegmentHeader { compacted, ..header() };
+            assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::attest::{self, Attested};
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
-use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, Link, RECORD_PREFIX_BYTES, split_records};
+use crate::frame::{FrameHeader, Link, split_records};
+use crate::locate::{Place, locate};
+use crate::pack::Unpacker;
 use crate::scan::{SegmentScan, Stop};
 use crate::survey::survey;
 use crate::{Checkpoint, Disk, Fault, GroupPosition, JournalError, RecordPosition};
@@ -22,11 +24,14 @@ pub struct Groups {
     offset: u64,
     /// Of the segments that the walk has left behind.
     earlier_bytes: u64,
+    /// What of the segment that it began in was not walked.
+    skipped_bytes: u64,
     /// The highest segment that has been seen.
     last_segment: u64,
     /// The last group given.
     link: Link,
     attested: Option<Attested>,
+    unpacker: Unpacker,
     is_finished: bool,
     tail: Option<Tail>,
 }
@@ -35,6 +40,7 @@ pub struct Groups {
 #[derive(Debug, Clone)]
 pub struct Group {
     position: GroupPosition,
+    chain: [u8; 32],
     payload: Vec<u8>,
     records: Vec<Range<usize>>,
 }
@@ -53,20 +59,46 @@ pub struct Tail {
 }
 
 impl Group {
+    /// The group with `header`, of what is stored of it, in segment `segment` at `offset`.
+    pub(crate) fn new(
+        header: &FrameHeader,
+        stored: &[u8],
+        unpacker: &mut Unpacker,
+        (segment, offset): (u64, u64),
+    ) -> Result<Self, Fault> {
+        let payload = unpacker.unpack(header, stored)?;
+        let records = split_records(&payload, header.n_records)?;
+        let position = GroupPosition { sequence: header.link.sequence, segment, offset };
+        Ok(Self { position, chain: header.link.chain, payload, records })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn position(&self) -> GroupPosition {
         self.position
     }
 
-    /// Its records in order, each with where it is.
+    /// The place behind it.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { sequence: self.position.sequence, chain: self.chain }
+    }
+
+    /// Its records in order, each with which it is.
     pub fn records(&self) -> impl ExactSizeIterator<Item = (RecordPosition, &[u8])> {
-        let GroupPosition { segment, offset, .. } = self.position;
-        let payload_offset = offset + FRAME_HEADER_BYTES as u64;
+        let sequence = self.position.sequence;
+        let mut index = 0;
         self.records.iter().map(move |range| {
-            let offset = payload_offset + (range.start - RECORD_PREFIX_BYTES) as u64;
-            (RecordPosition { segment, offset }, &self.payload[range.clone()])
+            let position = RecordPosition { sequence, index };
+            index += 1;
+            (position, &self.payload[range.clone()])
         })
+    }
+
+    /// The record at `index`, counted from 0.
+    #[must_use]
+    pub fn record(&self, index: u32) -> Option<&[u8]> {
+        self.records.get(index as usize).map(|range| &self.payload[range.clone()])
     }
 }
 
@@ -85,9 +117,18 @@ impl Groups {
 
     /// From the first group behind `checkpoint` on.
     pub(crate) fn after(disk: Arc<dyn Disk>, checkpoint: &Checkpoint) -> Result<Self, JournalError> {
-        let segment = SegmentScan::open(&*disk, checkpoint.segment)?;
-        let link = Link { sequence: checkpoint.sequence, chain: checkpoint.chain };
-        Self::new(disk, segment, checkpoint.offset, link)
+        if checkpoint.sequence == 0 {
+            return Self::from_start(disk);
+        }
+        let unknown =
+            || JournalError::UnknownCheckpoint { path: disk.folder().into(), sequence: checkpoint.sequence };
+        let next = checkpoint.sequence.checked_add(1).ok_or_else(unknown)?;
+        let Place { mut segment, offset, link } = locate(&*disk, next)?.ok_or_else(unknown)?;
+        if link.chain != checkpoint.chain {
+            return Err(unknown());
+        }
+        segment.frames.set_sparing(false);
+        Self::new(disk, segment, offset, link).map(|groups| Self { skipped_bytes: offset, ..groups })
     }
 
     fn new(disk: Arc<dyn Disk>, segment: SegmentScan, offset: u64, link: Link) -> Result<Self, JournalError> {
@@ -98,9 +139,11 @@ impl Groups {
             segment,
             offset,
             earlier_bytes: 0,
+            skipped_bytes: 0,
             last_segment,
             link,
             attested,
+            unpacker: Unpacker::default(),
             is_finished: false,
             tail: None,
         })
@@ -110,19 +153,34 @@ impl Groups {
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         let Link { sequence, chain } = self.link;
-        Checkpoint { sequence, segment: self.segment.header.number, offset: self.offset, chain }
+        Checkpoint { sequence, chain }
     }
 
     /// How many bytes of files the walk has covered.
     #[must_use]
     pub fn n_bytes(&self) -> u64 {
-        self.earlier_bytes + self.offset
+        self.earlier_bytes + self.offset - self.skipped_bytes
+    }
+
+    /// What of the segment that the walk began in was not walked, in bytes.
+    pub(crate) fn skipped_bytes(&self) -> u64 {
+        self.skipped_bytes
+    }
+
+    /// Where the next group begins in its segment.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// What is behind the last group, known once the walk has ended.
     #[must_use]
     pub fn tail(&self) -> Option<Tail> {
         self.tail
+    }
+
+    /// The frame of `group`, which was the last that was given, as it is stored.
+    pub(crate) fn last_frame(&mut self, group: &Group) -> Result<&[u8], JournalError> {
+        self.segment.frames.read_bytes(group.position.offset, self.offset)
     }
 
     /// The header of the segment that the walk is in.
@@ -139,7 +197,7 @@ impl Groups {
             // Whoever appends may have gone on since the group was read. What shows that the journal goes on is
             // looked for first and the group read again after: if it is still bad, then it was durable and is not.
             let goes_on = self.goes_on(stop)?;
-            self.segment.refresh();
+            self.segment.frames.refresh();
             match (self.read_group()?, goes_on) {
                 (Ok(group), _) => return Ok(Some(group)),
                 (Err(Stop::End), GoesOn::NextSegment) => self.enter_next_segment()?,
@@ -148,7 +206,7 @@ impl Groups {
                     return Err(self.damaged(Fault::GroupMissing { sequence: self.link.sequence + 1 }));
                 }
                 (Err(Stop::Fault(fault)), GoesOn::No) if fault.may_be_torn() => {
-                    let bytes = self.segment.length(&*self.disk)?.saturating_sub(self.offset);
+                    let bytes = self.segment.frames.length()?.saturating_sub(self.offset);
                     let segment = self.segment.header.number;
                     self.tail = Some(Tail { segment, offset: self.offset, bytes, fault });
                     return Ok(None);
@@ -160,34 +218,22 @@ impl Groups {
 
     /// Reads the group at the present offset and steps behind it.
     fn read_group(&mut self) -> Result<Result<Group, Stop>, JournalError> {
-        let (header, payload) = match self.segment.read_frame(&*self.disk, self.offset)? {
+        let number = self.segment.header.number;
+        let (header, stored) = match self.segment.frames.read_frame(self.offset)? {
             Ok(frame) => frame,
             Err(stop) => return Ok(Err(stop)),
         };
         let checked = header
-            .check_link(&self.link, &payload)
-            .and_then(|()| self.check_attested(&header))
-            .and_then(|()| split_records(&payload, header.n_records));
-        let records = match checked {
-            Ok(records) => records,
+            .check_link(&self.link, stored)
+            .and_then(|()| check_attested(self.attested.as_ref(), &header))
+            .and_then(|()| Group::new(&header, stored, &mut self.unpacker, (number, self.offset)));
+        let group = match checked {
+            Ok(group) => group,
             Err(fault) => return Ok(Err(Stop::Fault(fault))),
         };
-        let segment = self.segment.header.number;
-        let position = GroupPosition { sequence: header.link.sequence, segment, offset: self.offset };
         self.offset += header.frame_bytes();
         self.link = header.link;
-        Ok(Ok(Group { position, payload, records }))
-    }
-
-    fn check_attested(&self, header: &FrameHeader) -> Result<(), Fault> {
-        match self.attested {
-            Some(attested)
-                if attested.link.sequence == header.link.sequence && attested.link != header.link =>
-            {
-                Err(Fault::Chain)
-            }
-            _ => Ok(()),
-        }
+        Ok(Ok(group))
     }
 
     /// Whether the journal is known to go on behind the present offset.
@@ -210,9 +256,14 @@ impl Groups {
                 return Ok(GoesOn::LaterGroup);
             }
         }
+        if self.segment.header.compacted.is_some() {
+            // Only a sealed segment is ever compacted.
+            let path = self.disk.folder().join(segment_name(number + 1));
+            return Err(JournalError::Damaged { path, offset: 0, fault: Fault::SegmentMissing });
+        }
         match stop {
             Stop::End => Ok(GoesOn::No),
-            Stop::Fault(_) if self.segment.has_later_frame(&*self.disk, self.offset, &self.link)? => {
+            Stop::Fault(_) if self.segment.frames.has_later_frame(self.offset, &self.link)? => {
                 Ok(GoesOn::LaterGroup)
             }
             Stop::Fault(_) => Ok(GoesOn::No),
@@ -230,8 +281,16 @@ impl Groups {
     }
 
     fn damaged(&self, fault: Fault) -> JournalError {
-        let path = self.disk.folder().join(segment_name(self.segment.header.number));
-        JournalError::Damaged { path, offset: self.offset, fault }
+        self.segment.frames.damaged(self.offset, fault)
+    }
+}
+
+fn check_attested(attested: Option<&Attested>, header: &FrameHeader) -> Result<(), Fault> {
+    match attested {
+        Some(attested) if attested.link.sequence == header.link.sequence && attested.link != header.link => {
+            Err(Fault::Chain)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,20 +1,27 @@
 //! Writing a journal.
 
+use std::borrow::Borrow;
 use std::io;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 
 use crate::attest::Attested;
-use crate::disk::Held;
+use crate::compact::{Compactor, Shared};
+use crate::error::is_full;
 use crate::format::{
-    GROUP_BYTES_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
+    GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader,
+    segment_name,
 };
-use crate::frame::{FRAME_HEADER_BYTES, RECORD_PREFIX_BYTES, encode, payload_bytes};
+use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
+use crate::pack::Packer;
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, RecordPosition, Recovery, Visitor};
+use crate::{
+    Checkpoint, Disk, GroupPosition, JournalError, Lock, Packed, Reader, Records, Recovery, Visitor,
+};
 
-/// Memory for a frame that is kept from one append to the next, at most: one large group must not hold its own for ever.
-const FRAME_BYTES_KEPT: usize = 4 << 20;
+/// A sixth of the bytes for half of the time more; `docs/decisions/0003-groups-are-compressed.md` has the figures.
+const COMPRESSION_LEVEL: i32 = 1;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,29 +34,28 @@ pub struct Options {
     /// Free bytes that no group may take. Without such a reserve the disk fills in the middle of a write, which
     /// closes the journal; with it a group is refused whole, and later ones succeed when there is room again.
     pub free_bytes_min: u64,
+    /// The level of zstd at which groups are compressed; `None` when they are stored as they are. Whatever it is, groups
+    /// of both forms can be read.
+    pub compression: Option<i32>,
 }
 
 impl Options {
     /// The usual figures for records of `kind`.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, segment_bytes_max: 256 << 20, free_bytes_min: 64 << 20 }
+        Self {
+            kind,
+            segment_bytes_max: 256 << 20,
+            free_bytes_min: 64 << 20,
+            compression: Some(COMPRESSION_LEVEL),
+        }
     }
 
     /// Small figures, so that a test meets every branch.
     #[must_use]
     pub fn for_testing(kind: Kind) -> Self {
-        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0 }
+        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0, compression: None }
     }
-}
-
-/// Where an appended group is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
-    /// Where it begins.
-    pub group: GroupPosition,
-    /// Where each of its records is, in their order.
-    pub records: Vec<RecordPosition>,
 }
 
 /// A journal open for writing: one in all processes at a time.
@@ -60,9 +66,9 @@ pub struct Journal {
     end: OpenEnd,
     /// Whether something failed, so that what is stored is no longer known.
     is_closed: bool,
-    /// The frame under construction; kept for its memory.
-    frame: Vec<u8>,
-    _lock: Box<dyn Held>,
+    packer: Option<Packer>,
+    /// The lock on the folder, and what a [`Compactor`] must know of.
+    shared: Arc<Shared>,
 }
 
 impl Journal {
@@ -89,33 +95,102 @@ impl Journal {
         options: Options,
         visitor: &mut V,
     ) -> Result<(Self, Recovery), V::Error> {
+        Self::open_visiting_after(disk, options, None, visitor)
+    }
+
+    /// As [`Journal::open_visiting`], and shows `visitor` only what is behind `after`: for whoever kept what it derived up
+    /// to there. What is before it was durable then; of that, only headers and lengths of segments are checked.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::UnknownCheckpoint`] when the journal does not hold what it held at the checkpoint; then nothing was
+    /// changed. And as [`Journal::open_visiting`].
+    pub fn open_visiting_after<V: Visitor>(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        after: Option<&Checkpoint>,
+        visitor: &mut V,
+    ) -> Result<(Self, Recovery), V::Error> {
+        let compression =
+            |level| Packer::new(level).map_err(|source| JournalError::Compression { level, source });
+        let packer = options.compression.map(compression).transpose()?;
         let path = || disk.folder().to_owned();
         let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
             Lock::Held(lock) => lock,
             Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }.into()),
         };
-        let (end, recovery) = recover(&disk, options.kind, visitor)?;
-        let journal = Self { disk, options, end, is_closed: false, frame: Vec::new(), _lock: lock };
+        let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
+        let shared = Arc::new(Shared::new(lock));
+        let journal = Self { disk, options, end, is_closed: false, packer, shared };
         Ok((journal, recovery))
     }
 
-    /// Writes `records` as one group, and returns when they are durable with where they are.
+    /// Writes `records` as one group, and returns when they are durable with where it is.
     ///
     /// # Errors
     ///
-    /// [`JournalError::Full`], [`JournalError::FullOfFiles`], [`JournalError::TooManyOpen`] and
-    /// [`JournalError::TooLarge`]: nothing was appended, and later appends may succeed. After any other error it is
+    /// [`JournalError::Full`], [`JournalError::NoRoom`], [`JournalError::FullOfFiles`], [`JournalError::TooManyOpen`]
+    /// and [`JournalError::TooLarge`]: nothing was appended, and later appends may succeed. After any other error it is
     /// unknown whether the group is stored, and every further append fails with [`JournalError::Closed`]: only opening
     /// the journal anew can tell.
-    pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<Appended, JournalError> {
+    pub fn append(&mut self, records: &Records) -> Result<GroupPosition, JournalError> {
         if self.is_closed {
             return Err(JournalError::Closed { path: self.disk.folder().into() });
         }
-        let payload_bytes = payload_bytes(records);
-        if GROUP_BYTES_MAX < payload_bytes {
-            return Err(JournalError::TooLarge { bytes: payload_bytes, bytes_max: GROUP_BYTES_MAX });
+        let n_records = records.len();
+        let n_records = match u32::try_from(n_records) {
+            Ok(n_records) if records.fit() => n_records,
+            _ => return Err(JournalError::TooLarge { bytes: records.n_bytes(), n_records }),
+        };
+        // Taken out, so that what it holds can be written while the rest of the journal changes.
+        let mut packer = self.packer.take();
+        let (form, payload) = match &mut packer {
+            Some(packer) => packer.pack(records.as_bytes()),
+            None => (Form::plain(records.as_bytes()), records.as_bytes()),
+        };
+        let appended = self.append_payload(n_records, form, payload);
+        self.packer = packer;
+        appended
+    }
+
+    /// As [`Journal::append`] of the records of all `parts`, which were compressed before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`].
+    pub fn append_packed<P: Borrow<Packed>>(&mut self, parts: &[P]) -> Result<GroupPosition, JournalError> {
+        if self.is_closed {
+            return Err(JournalError::Closed { path: self.disk.folder().into() });
         }
-        let frame_bytes = FRAME_HEADER_BYTES as u64 + payload_bytes;
+        let parts: Vec<&Packed> = parts.iter().map(Borrow::borrow).collect();
+        let n_records: usize = parts.iter().map(|part| part.n_records).sum();
+        let bytes: u64 = parts.iter().map(|part| part.payload_bytes as u64).sum();
+        let packed_bytes: u64 = parts.iter().map(|part| part.bytes.len() as u64).sum();
+        let fits = bytes.max(packed_bytes) <= GROUP_BYTES_MAX && n_records <= GROUP_RECORDS_MAX as usize;
+        let (Ok(n_records), Ok(unpacked_bytes), true) =
+            (u32::try_from(n_records), u32::try_from(bytes), fits)
+        else {
+            return Err(JournalError::TooLarge { bytes, n_records });
+        };
+        let form = Form::packed_bytes(unpacked_bytes);
+        match &parts[..] {
+            [part] => self.append_payload(n_records, form, &part.bytes),
+            parts => {
+                let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();
+                let payload = payload.concat();
+                self.append_payload(n_records, form, &payload)
+            }
+        }
+    }
+
+    /// Writes the group with `payload`, which is stored as it is given.
+    fn append_payload(
+        &mut self,
+        n_records: u32,
+        form: Form,
+        payload: &[u8],
+    ) -> Result<GroupPosition, JournalError> {
+        let frame_bytes = (FRAME_HEADER_BYTES + payload.len()) as u64;
         let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
         let needs_segment = !is_empty && self.options.segment_bytes_max < self.end.offset + frame_bytes;
         self.check_room(frame_bytes, needs_segment)?;
@@ -125,35 +200,41 @@ impl Journal {
         if needs_segment {
             self.start_segment()?;
         }
-        let link = encode(&mut self.frame, &self.end.link, self.end.header.salt, records);
-        let segment = self.end.header.number;
+        let header = FrameHeader::new(&self.end.link, self.end.header.salt, n_records, form, payload);
+        let (link, segment) = (header.link, self.end.header.number);
         let path = || self.disk.folder().join(segment_name(segment));
-        write_whole(&*self.end.file, &self.frame, self.end.offset)
-            .map_err(JournalError::disk("append to", path()))?;
+        if let Err(error) = write_whole(&*self.end.file, &[&header.encode(), payload], self.end.offset) {
+            return Err(self.after_failed_write(path(), frame_bytes, error));
+        }
         // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
         // what it could not write, and another sync would succeed for nothing.
         self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
-        self.frame.clear();
-        self.frame.shrink_to(FRAME_BYTES_KEPT);
         let group = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
         self.end.link = link;
         self.end.offset += frame_bytes;
         // The group is durable whatever comes of this; a disk that fails here is trusted with no other.
         self.is_closed = self.end.attest_file.write(&Attested { segment, link }).is_err();
-        Ok(Appended { group, records: record_positions(group, records) })
+        Ok(group)
     }
 
     /// The end of the last group: what is derived up to here goes on by [`Reader::groups_after`].
     #[must_use]
     pub fn end(&self) -> Checkpoint {
-        let OpenEnd { header, offset, link, .. } = &self.end;
-        Checkpoint { sequence: link.sequence, segment: header.number, offset: *offset, chain: link.chain }
+        let Link { sequence, chain } = self.end.link;
+        Checkpoint { sequence, chain }
     }
 
     /// Reads this journal, now and after it was closed.
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(self.disk.clone(), self.options.kind)
+    }
+
+    /// Makes sealed segments of this journal smaller, beside it and after it was closed. The folder stays locked as long as
+    /// there is one.
+    #[must_use]
+    pub fn compactor(&self) -> Compactor {
+        Compactor::new(self.disk.clone(), self.options.kind, self.options.free_bytes_min, self.shared.clone())
     }
 
     /// Makes durable what proves that the last group was, and closes.
@@ -193,6 +274,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Opens the journal again when the disk was full and took nothing of the group: nothing has changed then.
+    ///
+    /// A quota does not show before a write.
+    fn after_failed_write(&mut self, path: PathBuf, needed_bytes: u64, error: io::Error) -> JournalError {
+        if is_full(&error) && self.end.file.length().is_ok_and(|length| length == self.end.offset) {
+            self.is_closed = false;
+            return JournalError::NoRoom { path, needed_bytes, source: error };
+        }
+        JournalError::disk("append to", path)(error)
+    }
+
     /// Seals the segment, whose groups are all durable, and starts the next.
     ///
     /// Opens the journal again when it cannot for a lack that passes: nothing has changed then.
@@ -204,9 +296,15 @@ impl Journal {
             chain: self.end.link.chain,
             salt: self.disk.salt(),
             previous_bytes: self.end.offset,
+            compacted: None,
         };
+        let shared = self.shared.clone();
+        let mut names = shared.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.may_be_lost {
+            return Err(JournalError::Closed { path: self.disk.folder().into() });
+        }
         let file = segment::create(&*self.disk, &header).map_err(|error| self.stay_open(error))?;
-        segment::sync_names(&*self.disk)?;
+        segment::sync_names(&*self.disk).inspect_err(|_| names.may_be_lost = true)?;
         self.end.file = file;
         self.end.header = header;
         self.end.offset = SEGMENT_HEADER_BYTES as u64;
@@ -223,29 +321,5 @@ impl Journal {
             self.is_closed = false;
         }
         error
-    }
-}
-
-fn record_positions<R: AsRef<[u8]>>(group: GroupPosition, records: &[R]) -> Vec<RecordPosition> {
-    let mut offset = group.offset + FRAME_HEADER_BYTES as u64;
-    let position = |record: &R| {
-        let position = RecordPosition { segment: group.segment, offset };
-        offset += (RECORD_PREFIX_BYTES + record.as_ref().len()) as u64;
-        position
-    };
-    records.iter().map(position).collect()
-}
-
-#[cfg(all(test, feature = "sim"))]
-mod tests {
-    use super::*;
-    use crate::sim::SimDisk;
-
-    #[test]
-    fn a_large_group_does_not_hold_its_memory() {
-        let options = Options::for_testing(Kind::new("test"));
-        let (mut journal, _) = Journal::open(SimDisk::new().shared(), options).expect("open");
-        journal.append(&[vec![0; 2 * FRAME_BYTES_KEPT]]).expect("append");
-        assert!(journal.frame.capacity() <= FRAME_BYTES_KEPT, "{} bytes", journal.frame.capacity());
     }
 }

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::format::{Kind, segment_name};
-use crate::frame::{RECORD_PREFIX_BYTES, record_length, split_record};
-use crate::scan::SegmentScan;
-use crate::segment;
+use crate::format::Kind;
+use crate::locate::{Place, locate};
+use crate::pack::Unpacker;
+use crate::scan::{SegmentScan, Stop};
 use crate::survey::survey;
-use crate::{Checkpoint, Disk, Fault, Groups, JournalError, RecordPosition};
-
-/// Read at once for a record whose length is not known yet: most are shorter.
-const FIRST_READ_BYTES: usize = 4 << 10;
+use crate::{Checkpoint, Disk, Group, Groups, JournalError, RecordPosition};
 
 /// Reads a journal. Takes no lock: another process, or this one, may append at the same time.
 #[derive(Debug, Clone)]
@@ -63,7 +60,7 @@ impl Reader {
     /// When a segment cannot be read.
     pub fn n_bytes(&self) -> Result<u64, JournalError> {
         let numbers = 1..=survey(&*self.disk)?.last;
-        numbers.map(|number| SegmentScan::open(&*self.disk, number)?.length(&*self.disk)).sum()
+        numbers.map(|number| SegmentScan::open(&*self.disk, number)?.frames.length()).sum()
     }
 
     /// All groups from the first.
@@ -76,47 +73,51 @@ impl Reader {
     }
 
     /// The groups behind `checkpoint`, which this journal once gave: for whoever follows a writer, or keeps what it derived
-    /// together with the checkpoint that it stands for and reads only the rest. Should it not be this journal's, the first
-    /// group does not continue the hash chain and is an error.
+    /// together with the checkpoint that it stands for and reads only the rest.
     ///
     /// # Errors
     ///
-    /// When the segment of the checkpoint cannot be read.
+    /// [`JournalError::UnknownCheckpoint`] when it is not this journal's; or when the journal cannot be read there.
     pub fn groups_after(&self, checkpoint: &Checkpoint) -> Result<Groups, JournalError> {
         Groups::after(self.disk.clone(), checkpoint)
     }
 
-    /// One record, its checksum checked.
+    /// Group `sequence`, counted from 1, found without reading the ones before it. Its checksums are checked, and that it
+    /// continues the hash chain of the group before it.
     ///
     /// # Errors
     ///
-    /// When it cannot be read or is damaged, or when no record is there.
-    pub fn record(&self, position: RecordPosition) -> Result<Vec<u8>, JournalError> {
-        let RecordPosition { segment, offset } = position;
-        let (file, _) = segment::open_to_read(&*self.disk, segment)?;
-        let path = || self.disk.folder().join(segment_name(segment));
-        let damaged = |fault| JournalError::Damaged { path: path(), offset, fault };
-
-        let mut bytes = vec![0; FIRST_READ_BYTES];
-        let n_read = file.read_at(&mut bytes, offset).map_err(JournalError::disk("read", path()))?;
-        bytes.truncate(n_read);
-        let length = record_length(&bytes).ok_or_else(|| damaged(Fault::CutShort))?;
-        let n_bytes = RECORD_PREFIX_BYTES + length;
-        if bytes.len() < n_bytes {
-            // A length that is not a record's must not ask for more memory than the file has bytes.
-            let end = file.length().map_err(JournalError::disk("measure", path()))?;
-            if end.saturating_sub(offset) < n_bytes as u64 {
-                return Err(damaged(Fault::Record));
-            }
-            bytes.resize(n_bytes, 0);
-            let rest = &mut bytes[n_read..];
-            let n_rest =
-                file.read_at(rest, offset + n_read as u64).map_err(JournalError::disk("read", path()))?;
-            bytes.truncate(n_read + n_rest);
+    /// [`JournalError::NoGroup`]; or when it cannot be read or is damaged, which a group that is just being appended
+    /// seems to be: ask for those that were acknowledged.
+    pub fn group(&self, sequence: u64) -> Result<Group, JournalError> {
+        let missing = || JournalError::NoGroup { path: self.disk.folder().into(), sequence };
+        if sequence == 0 {
+            return Err(missing());
         }
-        let range = split_record(&bytes).map_err(damaged)?;
-        bytes.truncate(range.end);
-        bytes.drain(..range.start);
-        Ok(bytes)
+        let Place { mut segment, offset, link } = locate(&*self.disk, sequence)?.ok_or_else(missing)?;
+        let number = segment.header.number;
+        let read = match segment.frames.read_frame(offset)? {
+            Ok((header, stored)) => header
+                .check_link(&link, stored)
+                .and_then(|()| Group::new(&header, stored, &mut Unpacker::default(), (number, offset))),
+            Err(Stop::End) => return Err(missing()),
+            Err(Stop::Fault(fault)) => Err(fault),
+        };
+        read.map_err(|fault| segment.frames.damaged(offset, fault))
+    }
+
+    /// One record. It is read with its group: whoever wants several of a group is better served by [`Reader::group`].
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::NoRecord`], and as [`Reader::group`].
+    pub fn record(&self, position: RecordPosition) -> Result<Vec<u8>, JournalError> {
+        let group = self.group(position.sequence)?;
+        let record = group.record(position.index).map(<[u8]>::to_vec);
+        record.ok_or_else(|| JournalError::NoRecord {
+            path: self.disk.folder().into(),
+            position,
+            n_records: group.records().len(),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Opening a journal for writing: finding its end after whatever happened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::attest::{self, AttestFile, Attested};
@@ -35,24 +36,39 @@ pub(crate) struct OpenEnd {
     pub(crate) attest_file: AttestFile,
 }
 
-/// Checks the whole journal, finds its end, and makes all before it durable. The caller holds the lock.
+/// Checks the journal from `after` on, or from where the visitor resumes, finds its end, and makes all before it durable.
+/// The caller holds the lock.
+///
+/// What is before that was durable then, and is not read.
 ///
 /// Each step can be cut short and done again from the start.
 pub(crate) fn recover<V: Visitor>(
     disk: &Arc<dyn Disk>,
     kind: Kind,
+    after: Option<&Checkpoint>,
     visitor: &mut V,
 ) -> Result<(OpenEnd, Recovery), V::Error> {
     let survey = survey(&**disk)?;
     let is_new = survey.last == 0;
     if is_new {
+        if let Some(after) = after.filter(|after| 0 < after.sequence) {
+            let (path, sequence) = (disk.folder().into(), after.sequence);
+            return Err(JournalError::UnknownCheckpoint { path, sequence }.into());
+        }
         create_first(&**disk, kind)?;
     }
     let last = survey.last.max(1);
-    let n_bytes_total = check_segments(&**disk, kind, last)?;
+    let lengths = check_segments(&**disk, kind, last)?;
 
-    let mut groups = Groups::from_start(disk.clone())?;
-    let mut rewrite_from = SEGMENT_HEADER_BYTES as u64;
+    let mut groups = match after {
+        Some(after) => Groups::after(disk.clone(), after)?,
+        None => resume(disk, visitor)?,
+    };
+    let first = groups.segment_header().number;
+    let n_bytes_total =
+        lengths.range(first..).map(|(_, length)| length).sum::<u64>() - groups.skipped_bytes();
+    // What is before the checkpoint was durable and need not be made so again.
+    let mut rewrite_from = if first == last { groups.offset() } else { SEGMENT_HEADER_BYTES as u64 };
     while let Some(group) = groups.next().transpose()? {
         if group.position().segment == last {
             rewrite_from = group.position().offset;
@@ -63,9 +79,23 @@ pub(crate) fn recover<V: Visitor>(
     if let Some(tail) = groups.tail() {
         visitor.before_cut(&tail);
     }
-    let end = settle(&**disk, &groups, rewrite_from, survey.has_new_segment && !is_new)?;
+    // The first segment was just made from what was left of an attempt.
+    let mut leftovers = survey.leftovers;
+    leftovers.retain(|&name| !(is_new && name == NEW_SEGMENT));
+    let end = settle(&**disk, &groups, rewrite_from, &leftovers)?;
     let recovery = Recovery { is_new, n_segments: last, end: groups.checkpoint(), dropped: groups.tail() };
     Ok((end, recovery))
+}
+
+/// The groups that the visitor has not seen.
+fn resume<V: Visitor>(disk: &Arc<dyn Disk>, visitor: &mut V) -> Result<Groups, V::Error> {
+    if let Some(seen) = visitor.resume()? {
+        match Groups::after(disk.clone(), &seen) {
+            Err(JournalError::UnknownCheckpoint { .. }) => visitor.start_over()?,
+            groups => return Ok(groups?),
+        }
+    }
+    Ok(Groups::from_start(disk.clone())?)
 }
 
 /// Makes what the walk found durable and ready to be appended to.
@@ -73,10 +103,11 @@ fn settle(
     disk: &dyn Disk,
     groups: &Groups,
     rewrite_from: u64,
-    has_new_segment: bool,
+    leftovers: &[&str],
 ) -> Result<OpenEnd, JournalError> {
-    let Checkpoint { sequence, segment, offset, chain } = groups.checkpoint();
+    let Checkpoint { sequence, chain } = groups.checkpoint();
     let link = Link { sequence, chain };
+    let (segment, offset) = (groups.segment_header().number, groups.offset());
     let name = segment_name(segment);
     let path = disk.folder().join(&name);
     let file = disk.open(&name).map_err(JournalError::disk("open", path.clone()))?;
@@ -89,8 +120,8 @@ fn settle(
     rewrite(&*file, rewrite_from, offset)
         .map_err(JournalError::disk("make the last group durable in", path))?;
     let folder_failed = |step| JournalError::disk(step, disk.folder().into());
-    if has_new_segment {
-        disk.remove(NEW_SEGMENT).map_err(folder_failed("remove an unfinished segment from"))?;
+    for name in leftovers {
+        disk.remove(name).map_err(folder_failed("remove an unfinished segment from"))?;
     }
     // The rename that gave the last segment its name may have been cut off from its sync.
     segment::sync_names(disk)?;
@@ -108,7 +139,7 @@ fn rewrite(file: &dyn DiskFile, start: u64, end: u64) -> std::io::Result<()> {
         return Err(std::io::Error::other("the file became shorter"));
     }
     if !bytes.is_empty() {
-        write_whole(file, &bytes, start)?;
+        write_whole(file, &[&bytes], start)?;
     }
     file.sync_data()
 }
@@ -128,14 +159,15 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
         chain: link.chain,
         salt: disk.salt(),
         previous_bytes: 0,
+        compacted: None,
     };
     segment::create(disk, &header)?;
     segment::sync_names(disk)
 }
 
-/// Checks each segment's header and the lengths of the sealed ones, before the long walk, and adds up all lengths.
-fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<u64, JournalError> {
-    let mut n_bytes = 0;
+/// Checks each segment's header and the lengths of the sealed ones, before the long walk, and gives all lengths by number.
+fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<BTreeMap<u64, u64>, JournalError> {
+    let mut lengths = BTreeMap::new();
     let mut previous_bytes = 0;
     for number in 1..=last {
         let segment = SegmentScan::open(disk, number)?;
@@ -149,8 +181,9 @@ fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<u64, Journal
             let offset = expected.min(found);
             return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
         }
-        previous_bytes = segment.length(disk)?;
-        n_bytes += previous_bytes;
+        let length = segment.frames.length()?;
+        previous_bytes = segment.sealed_bytes(length)?;
+        lengths.insert(number, length);
     }
-    Ok(n_bytes)
+    Ok(lengths)
 }

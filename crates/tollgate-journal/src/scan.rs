@@ -6,13 +6,16 @@ use std::path::PathBuf;
 
 use memchr::memmem;
 
-use crate::format::{SegmentHeader, segment_name};
+use crate::format::{Compacted, SegmentHeader, segment_name};
 use crate::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Link};
 use crate::segment;
 use crate::{Disk, DiskFile, Fault, JournalError};
 
 /// Read from the disk at once: groups may be small, and a call for each would take longer than the rest.
 const WINDOW_BYTES: usize = 256 << 10;
+
+/// Looked through at once for a frame that may begin anywhere.
+const PROBE_BYTES: usize = 32 << 10;
 
 /// Why there is no frame at an offset.
 #[derive(Debug, Clone, Copy)]
@@ -22,18 +25,56 @@ pub(crate) enum Stop {
     Fault(Fault),
 }
 
-/// A segment that is read from its beginning to its end.
+/// A segment that is read.
 #[derive(Debug)]
 pub(crate) struct SegmentScan {
     pub(crate) header: SegmentHeader,
-    file: Box<dyn DiskFile>,
-    window: Window,
+    pub(crate) frames: FrameScan,
 }
 
 impl SegmentScan {
     pub(crate) fn open(disk: &dyn Disk, number: u64) -> Result<Self, JournalError> {
         let (file, header) = segment::open_to_read(disk, number)?;
-        Ok(Self { header, file, window: Window::default() })
+        let frames = FrameScan::new(disk, file, number, Some(header.salt));
+        Ok(Self { header, frames })
+    }
+
+    /// How long the segment was when it was sealed, of its file's `length`; of one that is not sealed, that is its length.
+    pub(crate) fn sealed_bytes(&self, length: u64) -> Result<u64, JournalError> {
+        match self.header.compacted {
+            None => Ok(length),
+            Some(Compacted { sealed_bytes, bytes }) if bytes == length => Ok(sealed_bytes),
+            Some(Compacted { bytes: expected, .. }) => {
+                let fault = Fault::Length { expected, found: length };
+                Err(self.frames.damaged(expected.min(length), fault))
+            }
+        }
+    }
+}
+
+/// The frames in a segment's file, whether or not its header is intact.
+#[derive(Debug)]
+pub(crate) struct FrameScan {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    /// Of the frames that belong here; `None` when it is not known.
+    salt: Option<u64>,
+    window: Window,
+}
+
+impl FrameScan {
+    pub(crate) fn new(disk: &dyn Disk, file: Box<dyn DiskFile>, number: u64, salt: Option<u64>) -> Self {
+        Self { path: disk.folder().join(segment_name(number)), file, salt, window: Window::default() }
+    }
+
+    /// Takes only frames with `salt` from now on.
+    pub(crate) fn expect_salt(&mut self, salt: Option<u64>) {
+        self.salt = salt;
+    }
+
+    /// For reading here and there: reads no more ahead than is looked through at once.
+    pub(crate) fn set_sparing(&mut self, is_sparing: bool) {
+        self.window.ahead_bytes = if is_sparing { PROBE_BYTES } else { WINDOW_BYTES };
     }
 
     /// Forgets what was read, which somebody who appends may have changed since.
@@ -41,86 +82,110 @@ impl SegmentScan {
         self.window.clear();
     }
 
-    pub(crate) fn length(&self, disk: &dyn Disk) -> Result<u64, JournalError> {
-        self.file.length().map_err(self.failed(disk, "measure"))
+    pub(crate) fn length(&self) -> Result<u64, JournalError> {
+        self.file.length().map_err(self.failed("measure"))
     }
 
-    /// Reads the frame at `offset` and checks its checksums; its place in the chain is the caller's to check.
+    /// The bytes from `start` to `end`, or fewer where the file ends.
+    pub(crate) fn read_bytes(&mut self, start: u64, end: u64) -> Result<&[u8], JournalError> {
+        let failed = self.failed("read");
+        let n_bytes = usize::try_from(end - start).unwrap_or(usize::MAX);
+        self.window.read(&*self.file, start, n_bytes).map_err(failed)
+    }
+
+    /// Reads the frame at `offset` and checks its checksums; its place in the chain is the caller's to check. The payload is
+    /// given as it is stored.
     pub(crate) fn read_frame(
         &mut self,
-        disk: &dyn Disk,
         offset: u64,
-    ) -> Result<Result<(FrameHeader, Vec<u8>), Stop>, JournalError> {
-        let failed = self.failed(disk, "read");
-        let bytes = match self.window.read(&*self.file, offset, FRAME_HEADER_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(failed(error)),
-        };
-        if bytes.is_empty() {
-            return Ok(Err(Stop::End));
-        }
-        let header = match FrameHeader::decode(bytes, self.header.salt) {
+    ) -> Result<Result<(FrameHeader, &[u8]), Stop>, JournalError> {
+        let failed = self.failed("read");
+        let header = match self.read_header(offset)? {
             Ok(header) => header,
-            Err(fault) => return Ok(Err(Stop::Fault(fault))),
+            Err(stop) => return Ok(Err(stop)),
         };
         let payload_offset = offset + FRAME_HEADER_BYTES as u64;
-        let payload = match self.window.read(&*self.file, payload_offset, header.payload_bytes as usize) {
-            Ok(bytes) => bytes.to_vec(),
-            Err(error) => return Err(failed(error)),
-        };
-        Ok(match header.check_payload(&payload) {
+        let payload =
+            self.window.read(&*self.file, payload_offset, header.payload_bytes as usize).map_err(failed)?;
+        Ok(match header.check_payload(payload) {
             Ok(()) => Ok((header, payload)),
             Err(fault) => Err(Stop::Fault(fault)),
         })
     }
 
+    /// Reads the header of the frame at `offset`.
+    pub(crate) fn read_header(&mut self, offset: u64) -> Result<Result<FrameHeader, Stop>, JournalError> {
+        let failed = self.failed("read");
+        let bytes = self.window.read(&*self.file, offset, FRAME_HEADER_BYTES).map_err(failed)?;
+        if bytes.is_empty() {
+            return Ok(Err(Stop::End));
+        }
+        Ok(FrameHeader::decode(bytes, self.salt).map_err(Stop::Fault))
+    }
+
     /// Whether the frame of a group later than the one after `link` begins anywhere from `offset` on.
     ///
     /// Its header is enough: a group is begun only when the one before it is durable.
-    pub(crate) fn has_later_frame(
-        &mut self,
-        disk: &dyn Disk,
-        offset: u64,
-        link: &Link,
-    ) -> Result<bool, JournalError> {
-        let failed = self.failed(disk, "read");
-        let finder = memmem::Finder::new(&FRAME_MAGIC);
-        let mut start = offset;
+    pub(crate) fn has_later_frame(&mut self, offset: u64, link: &Link) -> Result<bool, JournalError> {
         self.window.clear();
-        loop {
-            let bytes = match self.window.read(&*self.file, start, WINDOW_BYTES) {
-                Ok(bytes) => bytes,
-                Err(error) => return Err(failed(error)),
-            };
-            let is_later = |at: usize| {
-                FrameHeader::decode(&bytes[at..], self.header.salt)
-                    .is_ok_and(|header| link.sequence + 1 < header.link.sequence)
-            };
-            if finder.find_iter(bytes).any(is_later) {
-                return Ok(true);
+        let is_later = |header: &FrameHeader| link.sequence + 1 < header.link.sequence;
+        Ok(self.find_frame(offset, u64::MAX, is_later)?.is_some())
+    }
+
+    /// The first intact header that begins in `start..end`, with where it does, that `is_wanted`.
+    pub(crate) fn find_frame(
+        &mut self,
+        start: u64,
+        end: u64,
+        is_wanted: impl Fn(&FrameHeader) -> bool,
+    ) -> Result<Option<(u64, FrameHeader)>, JournalError> {
+        let finder = memmem::Finder::new(&FRAME_MAGIC);
+        let mut start = start;
+        while start < end {
+            let failed = self.failed("read");
+            let bytes = self.window.read(&*self.file, start, PROBE_BYTES).map_err(failed)?;
+            let mut found = finder.find_iter(bytes).filter_map(|at| {
+                let header = FrameHeader::decode(&bytes[at..], self.salt).ok()?;
+                is_wanted(&header).then_some((start + at as u64, header))
+            });
+            if let Some((offset, header)) = found.next() {
+                return Ok((offset < end).then_some((offset, header)));
             }
-            if bytes.len() < WINDOW_BYTES {
-                return Ok(false);
+            if bytes.len() < PROBE_BYTES {
+                break;
             }
-            // A header may begin in this window and end in the next.
-            start += (WINDOW_BYTES - (FRAME_HEADER_BYTES - 1)) as u64;
+            // A header may begin in this probe and end in the next.
+            start += (PROBE_BYTES - (FRAME_HEADER_BYTES - 1)) as u64;
         }
+        Ok(None)
     }
 
-    fn path(&self, disk: &dyn Disk) -> PathBuf {
-        disk.folder().join(segment_name(self.header.number))
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 
-    fn failed(&self, disk: &dyn Disk, step: &'static str) -> impl FnOnce(io::Error) -> JournalError + use<> {
-        JournalError::disk(step, self.path(disk))
+    pub(crate) fn damaged(&self, offset: u64, fault: Fault) -> JournalError {
+        JournalError::Damaged { path: self.path(), offset, fault }
+    }
+
+    fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> JournalError + use<> {
+        JournalError::disk(step, self.path())
     }
 }
 
 /// A stretch of a file in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     start: u64,
     bytes: Vec<u8>,
+    /// How much is read at least.
+    ahead_bytes: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { start: 0, bytes: Vec::new(), ahead_bytes: WINDOW_BYTES }
+    }
 }
 
 impl Window {
@@ -130,7 +195,7 @@ impl Window {
             return Ok(&self.bytes[range]);
         }
         let left = usize::try_from(file.length()?.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let n_wanted = n_bytes.max(WINDOW_BYTES).min(left);
+        let n_wanted = n_bytes.max(self.ahead_bytes).min(left);
         self.bytes.resize(n_wanted, 0);
         self.start = offset;
         match file.read_at(&mut self.bytes, offset) {

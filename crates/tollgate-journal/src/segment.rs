@@ -13,7 +13,7 @@ pub(crate) fn create(disk: &dyn Disk, header: &SegmentHeader) -> Result<Box<dyn 
     let path = disk.folder().join(&name);
     let file = disk.create(NEW_SEGMENT).map_err(JournalError::disk("create", path.clone()))?;
     let bytes = header.encode();
-    write_whole(&*file, &bytes, 0).map_err(JournalError::disk("write the header of", path.clone()))?;
+    write_whole(&*file, &[&bytes], 0).map_err(JournalError::disk("write the header of", path.clone()))?;
     // IMPORTANT: the header is durable before the file gets its name, so a segment never lacks it.
     file.sync_data().map_err(JournalError::disk("sync", path.clone()))?;
     disk.rename(NEW_SEGMENT, &name).map_err(JournalError::disk("rename the new", path))?;
@@ -71,12 +71,13 @@ pub(crate) fn open_to_read(
     Ok((file, header))
 }
 
-/// Writes all of `bytes`, in one call: a short write is a failed one.
-pub(crate) fn write_whole(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let n_written = file.write_at(bytes, offset)?;
-    if n_written == bytes.len() {
+/// Writes all of `parts`, one after the other and in one call: a short write is a failed one.
+pub(crate) fn write_whole(file: &dyn DiskFile, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+    let n_bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let n_written = file.write_at(parts, offset)?;
+    if n_written == n_bytes {
         return Ok(());
     }
-    let text = format!("only {n_written} of {} bytes were written at offset {offset}", bytes.len());
+    let text = format!("only {n_written} of {n_bytes} bytes were written at offset {offset}");
     Err(io::Error::new(io::ErrorKind::WriteZero, text))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -46,15 +46,15 @@ impl Running {
     /// With a writer that consults `script` and then records in memory.
     pub(crate) async fn scripted(settings: Settings, script: Script) -> Self {
         let memory = MemoryLedger::default();
-        let Ledger { writer, reader } = memory.open();
-        Self::on(settings, Ledger { writer: Box::new(ScriptedWriter { script, writer }), reader }, memory)
-            .await
+        let ledger = memory.open();
+        let writer = Box::new(ScriptedWriter { script, writer: ledger.writer });
+        Self::on(settings, Ledger { writer, ..ledger }, memory).await
     }
 
     /// With a read half of the test's own.
     pub(crate) async fn reading(reader: impl Reader + 'static) -> Self {
         let memory = MemoryLedger::default();
-        let ledger = Ledger { writer: memory.open().writer, reader: Arc::new(reader) };
+        let ledger = Ledger { reader: Arc::new(reader), ..memory.open() };
         Self::on(Settings::for_testing(), ledger, memory).await
     }
 
@@ -177,6 +177,14 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = soon(TcpStream::connect(address)).await.expect("connect");
         stream.set_nodelay(true).expect("nodelay");
+        Self { stream, unread: Vec::new() }
+    }
+
+    /// From another address of loopback.
+    pub(crate) async fn connect_from(source: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).expect("all of 127/8 is ours");
+        let stream = soon(socket.connect(address)).await.expect("connect");
         Self { stream, unread: Vec::new() }
     }
 

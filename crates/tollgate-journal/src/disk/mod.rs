@@ -3,14 +3,17 @@
 mod real;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod weakness;
 
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use weakness::Weakness;
 
-/// One folder of files, without subfolders.
+/// One folder of files.
 ///
 /// What a call returned without error is visible to later calls at once, and survives the end of the process; it
 /// survives a power cut only when the matching sync returned without error too: [`DiskFile::sync_data`] for the
@@ -19,7 +22,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Where the folder is; only for messages.
     fn folder(&self) -> &Path;
 
-    /// The names in the folder, in any order.
+    /// The names in the folder, in any order; also those of its subfolders.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -74,6 +77,13 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// When the folder cannot be locked for another reason than being locked already.
     fn lock(&self, name: &str) -> io::Result<Lock>;
 
+    /// Opens the folder `name` in this one, and makes it first when there is none. Its name is durable then, as far as
+    /// this process is allowed to see to it.
+    ///
+    /// # Errors
+    /// When it can neither be opened nor made.
+    fn subfolder(&self, name: &str) -> io::Result<Arc<dyn Disk>>;
+
     /// A number that nobody can foretell.
     fn salt(&self) -> u64;
 }
@@ -92,11 +102,12 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// When the disk does not give the bytes.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes at `offset` and says how many of the bytes were written; may be fewer than asked for.
+    /// Writes `parts` one after the other from `offset` on, in one call, and says how many of their bytes were written;
+    /// may be fewer than asked for.
     ///
     /// # Errors
     /// When none were written.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<usize>;
 
     /// Cuts the file to `length` bytes.
     ///

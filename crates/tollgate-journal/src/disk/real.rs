@@ -4,14 +4,16 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-use super::{Disk, DiskFile, Lock, Room};
+use super::{Disk, DiskFile, Lock, Room, Weakness};
 
 /// Files are for their owner alone: a batch carries credentials.
 const FILE_MODE: u32 = 0o600;
@@ -58,6 +60,18 @@ impl RealDisk {
         let synced = File::open(parent).and_then(|folder| folder.sync_all());
         check_parent_synced(synced, parent, was_there)?;
         Self::open(path)
+    }
+
+    /// Why what is synced may not last in this folder, if the kind of its file system is a reason; for a warning. `None`
+    /// also where the kind cannot be told.
+    #[must_use]
+    pub fn weakness(&self) -> Option<Weakness> {
+        #[cfg(target_os = "linux")]
+        let number = rustix::fs::fstatfs(&self.folder).ok().map(|figures| figures.f_type as u64);
+        #[cfg(not(target_os = "linux"))]
+        let number = None;
+        // Some kinds have a number that fills 32 bits, which is sign-extended on the way.
+        number.and_then(|number| Weakness::of_type(number & 0xFFFF_FFFF))
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -130,6 +144,10 @@ impl Disk for RealDisk {
         }
     }
 
+    fn subfolder(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        Ok(Arc::new(Self::open_or_create(self.at(name))?))
+    }
+
     fn salt(&self) -> u64 {
         // The standard library's keys against hash flooding: random from the operating system.
         RandomState::new().hash_one(process::id())
@@ -195,12 +213,13 @@ impl DiskFile for RealFile {
         Ok(n_read)
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<usize> {
+        let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
         loop {
-            match self.0.write_at(bytes, offset) {
+            match rustix::io::pwritev(&self.0, &parts, offset) {
                 // Nothing was written: a signal came first.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
             }
         }
     }

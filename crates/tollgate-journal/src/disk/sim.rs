@@ -5,9 +5,9 @@
 //! renames and removals since the last sync of the folder. A failed sync drops the writes that it should have made
 //! durable, while reading goes on to show them: a later sync that succeeds does not bring them back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile, Lock, Room};
@@ -15,9 +15,21 @@ use super::{Disk, DiskFile, Lock, Room};
 /// What a power cut leaves whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
-/// A disk in memory. Clones are the same disk.
-#[derive(Debug, Clone, Default)]
-pub struct SimDisk(Arc<Mutex<State>>);
+/// A folder of a disk in memory. Clones are the same folder, and its subfolders are on the same disk: what is counted,
+/// fails or loses power is the disk.
+#[derive(Debug, Clone)]
+pub struct SimDisk {
+    disk: Arc<Mutex<State>>,
+    /// Empty, or the name of a subfolder with `/` behind it, or several.
+    prefix: String,
+    path: PathBuf,
+}
+
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self { disk: Arc::default(), prefix: String::new(), path: "sim".into() }
+    }
+}
 
 /// A fault that one call, or each from one on, meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +44,8 @@ pub enum Failure {
     Short,
     /// The call does nothing and fails because the disk is full.
     Full,
+    /// A write writes half of its bytes and fails because the disk is full; other calls do nothing and fail for it.
+    FullInTheMiddle,
     /// The call does nothing and fails because the user has used up its quota.
     OverQuota,
     /// The call does nothing and fails because the process has too many files open.
@@ -54,7 +68,8 @@ pub struct Lies {
 #[derive(Debug, Default)]
 struct State {
     files: Vec<FileState>,
-    /// Name to index in `files`.
+    /// Name to index in `files`. The name of a file in a subfolder has the subfolder's before it; a subfolder is an empty
+    /// file with `/` at the end of its name.
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     pending_names: Vec<NameChange>,
@@ -65,7 +80,8 @@ struct State {
     is_dead: bool,
     /// Grows with each end of the process: handles from before are of no use.
     life: u64,
-    is_locked: bool,
+    /// The prefixes of the folders that are locked.
+    locked: BTreeSet<String>,
     capacity_bytes: Option<u64>,
     is_out_of_files: bool,
     room_fails: bool,
@@ -90,6 +106,12 @@ enum NameChange {
     Create { name: String, file: usize },
     Rename { from: String, to: String, file: usize },
     Remove { name: String },
+}
+
+/// The prefix of the folder that `name` is in.
+fn prefix_of(name: &str) -> &str {
+    let end = name.trim_end_matches('/').rfind('/').map_or(0, |slash| slash + 1);
+    &name[..end]
 }
 
 impl SimDisk {
@@ -173,6 +195,12 @@ impl SimDisk {
                 change.apply(&mut state.durable_names);
             }
         }
+        // What is in a folder that is not there cannot be reached.
+        let names = state.durable_names.clone();
+        state.durable_names.retain(|name, _| {
+            let prefix = prefix_of(name);
+            prefix.is_empty() || names.contains_key(prefix)
+        });
         state.names = state.durable_names.clone();
         for file in &mut state.files {
             file.cut_power(&mut dice);
@@ -183,40 +211,41 @@ impl SimDisk {
     #[must_use]
     pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();
-        state.names.get(name).map(|&file| state.files[file].bytes.clone())
+        state.names.get(&self.at(name)).map(|&file| state.files[file].bytes.clone())
     }
 
     /// Replaces a file as a fault of the medium or a careless hand would: visible and durable at once.
     pub fn set_contents(&self, name: &str, bytes: &[u8]) {
-        let mut state = self.state();
-        let file = FileState { bytes: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() };
-        state.files.push(file);
-        let index = state.files.len() - 1;
-        state.names.insert(name.to_owned(), index);
-        state.durable_names.insert(name.to_owned(), index);
+        self.state().set_contents(&self.at(name), bytes);
     }
 
     /// Takes a file away as a careless hand would.
     pub fn take_away(&self, name: &str) {
         let mut state = self.state();
-        state.names.remove(name);
-        state.durable_names.remove(name);
+        state.names.remove(&self.at(name));
+        state.durable_names.remove(&self.at(name));
     }
 
-    /// A disk with the same files, all of them durable, and none of the faults.
+    /// This folder of a disk with the same files, all of them durable, and none of the faults.
     #[must_use]
     pub fn copy(&self) -> Self {
-        let copy = Self::new();
+        let copy = Self { disk: Arc::default(), ..self.clone() };
         let state = self.state();
         for (name, &file) in &state.names {
-            copy.set_contents(name, &state.files[file].bytes);
+            copy.state().set_contents(name, &state.files[file].bytes);
         }
+        drop(state);
         copy
+    }
+
+    /// The name of a file in this folder on the disk.
+    fn at(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked elsewhere has its own message.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn handle(&self, file: usize) -> Box<dyn DiskFile> {
@@ -231,6 +260,7 @@ enum Course {
     /// Carried out to a part of 0..=256 256ths, then the process is dead.
     Dies(usize),
     WritesHalf,
+    WritesHalfAndFails,
     Fails(Refusal),
 }
 
@@ -266,7 +296,8 @@ impl State {
             }
             Failure::Error | Failure::ErrorsFromThereOn => Course::Fails(OTHER),
             Failure::Short => Course::WritesHalf,
-            Failure::Full => Course::Fails(Refusal::Kind(io::ErrorKind::StorageFull)),
+            Failure::FullInTheMiddle => Course::WritesHalfAndFails,
+            Failure::Full => Course::Fails(FULL),
             Failure::OverQuota => Course::Fails(Refusal::Kind(io::ErrorKind::QuotaExceeded)),
             Failure::TooManyOpen => Course::Fails(Refusal::TooManyOpen),
         }
@@ -279,6 +310,7 @@ impl State {
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
             Course::WritesHalf => return Err(failed(OTHER)),
+            Course::WritesHalfAndFails => return Err(failed(FULL)),
             Course::Fails(refusal) => return Err(failed(refusal)),
         }
         change.apply(&mut self.names);
@@ -307,6 +339,10 @@ impl State {
                 file.fail_sync(&mut dice);
                 Err(failed(OTHER))
             }
+            Course::WritesHalfAndFails => {
+                file.fail_sync(&mut dice);
+                Err(failed(FULL))
+            }
             Course::Fails(refusal) => {
                 file.fail_sync(&mut dice);
                 Err(failed(refusal))
@@ -314,16 +350,42 @@ impl State {
         }
     }
 
-    fn sync_names(&mut self) {
-        for change in std::mem::take(&mut self.pending_names) {
-            change.apply(&mut self.durable_names);
+    /// Makes the names in the folder with `prefix` durable.
+    fn sync_names(&mut self, prefix: &str) {
+        let pending = std::mem::take(&mut self.pending_names);
+        let (synced, rest) = pending.into_iter().partition(|change| prefix_of(change.name()) == prefix);
+        self.pending_names = rest;
+        let synced: Vec<NameChange> = synced;
+        synced.iter().for_each(|change| change.apply(&mut self.durable_names));
+    }
+
+    /// A sync of the folder with `prefix`.
+    fn sync_folder(&mut self, prefix: &str) -> io::Result<()> {
+        self.n_syncs += 1;
+        match self.next_course() {
+            Course::Succeeds if self.lies.skips_sync_folder => return Ok(()),
+            Course::Succeeds => {}
+            Course::Dies(part) if 128 <= part => {}
+            Course::Dies(_) => return Err(dead()),
+            Course::WritesHalf => return Err(failed(OTHER)),
+            Course::WritesHalfAndFails => return Err(failed(FULL)),
+            Course::Fails(refusal) => return Err(failed(refusal)),
         }
+        self.sync_names(prefix);
+        if self.is_dead { Err(dead()) } else { Ok(()) }
+    }
+
+    fn set_contents(&mut self, name: &str, bytes: &[u8]) {
+        self.files.push(FileState { bytes: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() });
+        let file = self.files.len() - 1;
+        self.names.insert(name.to_owned(), file);
+        self.durable_names.insert(name.to_owned(), file);
     }
 
     fn end_life(&mut self) {
         self.life += 1;
         self.is_dead = false;
-        self.is_locked = false;
+        self.locked.clear();
         self.failure = None;
     }
 
@@ -417,6 +479,13 @@ impl Change {
 }
 
 impl NameChange {
+    /// The name that changes; of a renamed file the new one, which is in the same folder.
+    fn name(&self) -> &str {
+        match self {
+            Self::Create { name, .. } | Self::Remove { name } | Self::Rename { to: name, .. } => name,
+        }
+    }
+
     fn apply(&self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Create { name, file } => {
@@ -484,6 +553,9 @@ fn dead() -> io::Error {
     io::Error::other("the simulated process is dead")
 }
 
+/// No room.
+const FULL: Refusal = Refusal::Kind(io::ErrorKind::StorageFull);
+
 /// An I/O error.
 const OTHER: Refusal = Refusal::Kind(io::ErrorKind::Other);
 
@@ -496,12 +568,16 @@ fn failed(refusal: Refusal) -> io::Error {
 
 impl Disk for SimDisk {
     fn folder(&self) -> &Path {
-        Path::new("sim")
+        &self.path
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
         let state = self.state();
-        if state.is_dead { Err(dead()) } else { Ok(state.names.keys().cloned().collect()) }
+        if state.is_dead {
+            return Err(dead());
+        }
+        let names = state.names.keys().filter(|name| prefix_of(name) == self.prefix);
+        Ok(names.map(|name| name[self.prefix.len()..].trim_end_matches('/').to_owned()).collect())
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -509,7 +585,7 @@ impl Disk for SimDisk {
         // Emptying an old file in place or making a new one is the same to whoever looks later.
         let file = state.files.len();
         state.files.push(FileState::default());
-        state.change_names(NameChange::Create { name: name.to_owned(), file })?;
+        state.change_names(NameChange::Create { name: self.at(name), file })?;
         drop(state);
         Ok(self.handle(file))
     }
@@ -519,7 +595,7 @@ impl Disk for SimDisk {
         if state.is_dead {
             return Err(dead());
         }
-        let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let file = *state.names.get(&self.at(name)).ok_or(io::ErrorKind::NotFound)?;
         drop(state);
         Ok(self.handle(file))
     }
@@ -530,32 +606,20 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
-        let file = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
-        state.change_names(NameChange::Rename { from: from.to_owned(), to: to.to_owned(), file })
+        let file = *state.names.get(&self.at(from)).ok_or(io::ErrorKind::NotFound)?;
+        state.change_names(NameChange::Rename { from: self.at(from), to: self.at(to), file })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.state();
-        if !state.names.contains_key(name) {
+        if !state.names.contains_key(&self.at(name)) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        state.change_names(NameChange::Remove { name: name.to_owned() })
+        state.change_names(NameChange::Remove { name: self.at(name) })
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        let mut state = self.state();
-        let lies = state.lies;
-        state.n_syncs += 1;
-        match state.next_course() {
-            Course::Succeeds if lies.skips_sync_folder => return Ok(()),
-            Course::Succeeds => {}
-            Course::Dies(part) if 128 <= part => {}
-            Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(OTHER)),
-            Course::Fails(refusal) => return Err(failed(refusal)),
-        }
-        state.sync_names();
-        if state.is_dead { Err(dead()) } else { Ok(()) }
+        self.state().sync_folder(&self.prefix)
     }
 
     fn room(&self) -> io::Result<Room> {
@@ -576,13 +640,26 @@ impl Disk for SimDisk {
         if state.is_dead {
             return Err(dead());
         }
-        if state.is_locked {
+        if !state.locked.insert(self.prefix.clone()) {
             return Ok(Lock::Taken { pid: Some(std::process::id()) });
         }
-        state.is_locked = true;
         let life = state.life;
         drop(state);
         Ok(Lock::Held(Box::new(SimLock { disk: self.clone(), life })))
+    }
+
+    fn subfolder(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        let prefix = format!("{}/", self.at(name));
+        let mut state = self.state();
+        if !state.names.contains_key(&prefix) {
+            let file = state.files.len();
+            state.files.push(FileState::default());
+            state.change_names(NameChange::Create { name: prefix.clone(), file })?;
+        }
+        // Also when it was there: whoever made it may have died before this.
+        state.sync_folder(&self.prefix)?;
+        drop(state);
+        Ok(Arc::new(Self { disk: self.disk.clone(), prefix, path: self.path.join(name) }))
     }
 
     fn salt(&self) -> u64 {
@@ -602,7 +679,7 @@ impl Drop for SimLock {
     fn drop(&mut self) {
         let mut state = self.disk.state();
         if state.life == self.life {
-            state.is_locked = false;
+            state.locked.remove(&self.disk.prefix);
         }
     }
 }
@@ -635,13 +712,15 @@ impl DiskFile for SimFile {
         Ok(n_read)
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<usize> {
+        let bytes = parts.concat();
         let mut state = self.state()?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let mut n_bytes = match state.next_course() {
+        let course = state.next_course();
+        let mut n_bytes = match course {
             Course::Succeeds => bytes.len(),
             Course::Dies(part) => bytes.len() * part / 256,
-            Course::WritesHalf => bytes.len() / 2,
+            Course::WritesHalf | Course::WritesHalfAndFails => bytes.len() / 2,
             Course::Fails(refusal) => return Err(failed(refusal)),
         };
         if let Some(capacity) = state.capacity_bytes {
@@ -650,7 +729,7 @@ impl DiskFile for SimFile {
                 usize::try_from(capacity.saturating_sub(state.used_bytes())).map_err(io::Error::other)?;
             n_bytes = n_bytes.min((length + free).saturating_sub(offset));
             if n_bytes == 0 && !bytes.is_empty() {
-                return Err(failed(Refusal::Kind(io::ErrorKind::StorageFull)));
+                return Err(failed(FULL));
             }
         }
         if 0 < n_bytes {
@@ -658,6 +737,7 @@ impl DiskFile for SimFile {
         }
         match state.is_dead {
             true => Err(dead()),
+            false if matches!(course, Course::WritesHalfAndFails) => Err(failed(FULL)),
             false if state.lies.hides_short_writes => Ok(bytes.len()),
             false => Ok(n_bytes),
         }
@@ -671,6 +751,7 @@ impl DiskFile for SimFile {
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
             Course::WritesHalf => return Err(failed(OTHER)),
+            Course::WritesHalfAndFails => return Err(failed(FULL)),
             Course::Fails(refusal) => return Err(failed(refusal)),
         }
         state.files[self.file].change(Change::Truncate { length });

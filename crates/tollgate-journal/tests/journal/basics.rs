@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::common::{KIND, all_records, append, open};
-use tollgate_journal::sim::SimDisk;
+use crate::common::{KIND, all_records, append, compressing, open};
+use tollgate_journal::sim::{Dice, SimDisk};
 use tollgate_journal::{
-    Disk, GROUP_BYTES_MAX, Journal, JournalError, Kind, Options, Reader, RealDisk, RecordPosition, verify,
+    Disk, GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Journal, JournalError, Kind, Options, Reader, RealDisk,
+    RecordPosition, Records, verify,
 };
 
 #[test]
@@ -27,42 +28,61 @@ fn records_are_there_after_a_clean_close_and_without_one() {
 
 #[test]
 fn each_record_is_found_by_its_position() {
+    for options in [Options::for_testing(KIND), compressing()] {
+        for segment_bytes_max in [1 << 10, 100 << 10, 1 << 20] {
+            check_positions(Options { segment_bytes_max, ..options });
+        }
+    }
+}
+
+/// Groups of no, few and many bytes, each found by its sequence and each record by its position.
+#[track_caller]
+fn check_positions(options: Options) {
     let disk = SimDisk::new();
-    let (mut journal, _) = open(&disk);
-    let mut positions = Vec::new();
-    for group in 0..100 {
-        let records: Vec<String> = (0..group % 4).map(|record| format!("{group}.{record}")).collect();
-        let appended = append(&mut journal, &records);
-        assert_eq!(appended.group.sequence, group + 1);
-        assert_eq!(appended.records.len(), records.len());
-        positions.extend(records.into_iter().zip(appended.records));
-    }
-    assert!(5 < journal.end().segment, "several segments");
+    let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+    let mut dice = Dice(1);
     let reader = journal.reader();
-    for (record, position) in &positions {
-        assert_eq!(reader.record(*position).expect("a record"), record.as_bytes());
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    for group in 1..=200_u64 {
+        let records = (0..dice.below(4)).map(|record| {
+            let length = [3, 100, 3000, 60_000][dice.below(4)];
+            format!("{group}.{record} {}", "x".repeat(dice.below(length)))
+        });
+        let records: Vec<String> = records.collect();
+        assert_eq!(append(&mut journal, &records).sequence, group);
+        groups.push(records);
+        let error = reader.group(group + 1).expect_err("not yet");
+        let text = format!("find group {} in sim: the journal ends before it", group + 1);
+        assert_eq!(error.to_string(), text);
     }
-    let groups = reader.groups().expect("groups").map(|group| group.expect("intact"));
-    let walked: Vec<_> =
-        groups.flat_map(|group| group.records().map(|(at, _)| at).collect::<Vec<_>>()).collect();
-    assert_eq!(walked, positions.iter().map(|(_, position)| *position).collect::<Vec<_>>());
+    let walked = reader.groups().expect("groups").map(|group| group.expect("intact"));
+    for ((records, group), sequence) in groups.iter().zip(walked).zip(1..) {
+        let found = reader.group(sequence).expect("a group");
+        assert_eq!(found.position(), group.position());
+        assert_eq!(found.records().len(), records.len());
+        for ((at, bytes), (record, index)) in found.records().zip(records.iter().zip(0..)) {
+            assert_eq!((at, bytes), (RecordPosition { sequence, index }, record.as_bytes()));
+            assert_eq!(group.record(index), Some(bytes));
+            assert_eq!(reader.record(at).expect("a record"), bytes);
+        }
+    }
 }
 
 #[test]
 fn a_position_where_no_record_is_gives_an_error() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
-    let start = append(&mut journal, &["one", "two"]).records[0];
+    append(&mut journal, &["one", "two"]);
     let reader = journal.reader();
-    for offset in (start.offset + 1..start.offset + 11).chain([journal.end().offset, u64::MAX]) {
-        let error = reader.record(RecordPosition { offset, ..start }).expect_err("no record");
-        assert!(error.to_string().contains(&format!("at offset {offset}: ")), "{error}");
+    let check = |sequence, index, expected: &str| {
+        let error = reader.record(RecordPosition { sequence, index }).expect_err("no record");
+        assert_eq!(error.to_string(), expected);
+    };
+    check(1, 2, "find record 2 of group 1 in sim: the group has 2");
+    check(1, u32::MAX, "find record 4294967295 of group 1 in sim: the group has 2");
+    for sequence in [0, 2, u64::MAX] {
+        check(sequence, 0, &format!("find group {sequence} in sim: the journal ends before it"));
     }
-    let error = reader.record(RecordPosition { segment: 2, ..start }).expect_err("no segment");
-    assert!(
-        error.to_string().contains("0000000000000002.segment at offset 0: the segment is missing"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -93,9 +113,9 @@ fn a_checkpoint_of_another_journal_is_noticed() {
     append(&mut other, &["ONE"]);
     let foreign = other.end();
     append(&mut journal, &["two"]);
-    let mut groups = journal.reader().groups_after(&foreign).expect("groups");
-    let error = groups.next().expect("an item").expect_err("another journal's checkpoint");
-    assert!(error.to_string().contains("does not continue the hash chain"), "{error}");
+    let error = journal.reader().groups_after(&foreign).expect_err("another journal's checkpoint");
+    let expected = "go on behind group 1 in sim: the journal does not hold what it held then";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
@@ -145,9 +165,16 @@ fn an_empty_folder_is_no_journal() {
 #[test]
 fn groups_over_the_limit_are_refused_and_harm_nothing() {
     let (mut journal, _) = open(&SimDisk::new());
-    let large = vec![0_u8; usize::try_from(GROUP_BYTES_MAX).expect("64 bits") - 7];
-    let error = journal.append(&[large]).expect_err("too large");
+    let mut records = Records::default();
+    records.push_with(|bytes| bytes.resize(usize::try_from(GROUP_BYTES_MAX).expect("64 bits") + 1, 0));
+    let error = journal.append(&records).expect_err("too large");
     assert!(matches!(error, JournalError::TooLarge { bytes, .. } if bytes == GROUP_BYTES_MAX + 1), "{error}");
+    records.clear();
+    (0..=GROUP_RECORDS_MAX).for_each(|_| records.push(&[]));
+    let error = journal.append(&records).expect_err("too many");
+    let expected = "append a group of 67108868 bytes with 16777217 records: a group has 536870912 bytes and \
+                    16777216 records at most";
+    assert_eq!(error.to_string(), expected);
     append(&mut journal, &["small"]);
 }
 
@@ -161,7 +188,7 @@ fn verify_counts_everything() {
     let mut n_told = 0;
     let verified = verify(&disk.shared(), |_, _| n_told += 1).expect("intact");
     assert_eq!((verified.n_groups, verified.n_records, verified.record_bytes), (50, 100, 50 * 14));
-    assert_eq!((verified.n_segments, verified.end), (journal.end().segment, journal.end()));
+    assert_eq!(verified.end, journal.end());
     assert_eq!((verified.tail, n_told), (None, 50));
 }
 

@@ -1,7 +1,7 @@
 //! What the tests share.
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{Appended, Journal, JournalError, Kind, Options, Reader, Recovery};
+use tollgate_journal::{GroupPosition, Journal, JournalError, Kind, Options, Reader, Records, Recovery};
 
 pub(crate) const KIND: Kind = Kind::new("test");
 
@@ -14,9 +14,23 @@ pub(crate) fn open(disk: &SimDisk) -> (Journal, Recovery) {
     try_open(disk).expect("open the journal")
 }
 
+/// Options under which every group that can be is compressed.
+pub(crate) fn compressing() -> Options {
+    Options { compression: Some(1), ..Options::for_testing(KIND) }
+}
+
+pub(crate) fn try_append<R: AsRef<[u8]>>(
+    journal: &mut Journal,
+    records: &[R],
+) -> Result<GroupPosition, JournalError> {
+    let mut group = Records::default();
+    records.iter().for_each(|record| group.push(record.as_ref()));
+    journal.append(&group)
+}
+
 #[track_caller]
-pub(crate) fn append<R: AsRef<[u8]>>(journal: &mut Journal, records: &[R]) -> Appended {
-    journal.append(records).expect("append")
+pub(crate) fn append<R: AsRef<[u8]>>(journal: &mut Journal, records: &[R]) -> GroupPosition {
+    try_append(journal, records).expect("append")
 }
 
 /// The records of each group, as far as they can be read, and the error that ended the walk.

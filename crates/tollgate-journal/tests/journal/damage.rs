@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use tollgate_journal::sim::{Failure, SimDisk};
-use tollgate_journal::{Group, Journal, JournalError, Options, Progress, Recovery, Tail, Visitor, verify};
+use tollgate_journal::{
+    Group, Journal, JournalError, Keep, Options, Progress, Reader, RecordPosition, Recovery, Tail, Visitor,
+    verify,
+};
 
-use crate::common::{KIND, all_records, append, open, read_groups, try_open};
+use crate::common::{KIND, all_records, append, compressing, open, read_groups, try_append, try_open};
 
 const ATTESTED: &str = "attested";
 
@@ -26,9 +29,72 @@ fn journal() -> SimDisk {
             &[format!("record {group}a"), format!("record {group}b {}", "x".repeat(group * 5))],
         );
     }
-    assert_eq!(journal.end().segment, N_SEGMENTS, "{:?}", journal.end());
+    assert_eq!(segment_of_end(&journal), N_SEGMENTS);
     journal.close().expect("close");
     disk
+}
+
+/// A journal as [`journal`], of compressed groups.
+fn compressed_journal() -> SimDisk {
+    let disk = SimDisk::new();
+    let options = Options { segment_bytes_max: 1400, ..compressing() };
+    let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+    for group in 0..N_GROUPS {
+        let records: Vec<String> =
+            (0..20).map(|record| format!("record {group}.{record}, {}", "x".repeat(group * 5))).collect();
+        let position = append(&mut journal, &records);
+        assert!(position.segment <= N_SEGMENTS);
+    }
+    assert!(disk.used_bytes() < 5000, "{} bytes", disk.used_bytes());
+    assert_eq!(segment_of_end(&journal), N_SEGMENTS);
+    journal.close().expect("close");
+    disk
+}
+
+/// A journal as [`journal`], of which the sealed segments are compacted: in each group one record stays as it was.
+fn compacted_journal() -> SimDisk {
+    let disk = journal();
+    let (journal, _) = open(&disk);
+    for number in 1..N_SEGMENTS {
+        let replace = |position: RecordPosition, _: &[u8], buffer: &mut Vec<u8>| {
+            buffer.extend_from_slice(b"small");
+            if position.index == 0 { Keep::Whole } else { Keep::Replaced }
+        };
+        journal.compactor().compact(number, replace).expect("compact");
+    }
+    journal.close().expect("close");
+    disk.copy()
+}
+
+#[test]
+fn a_compacted_segment_is_known_to_have_been_followed() {
+    let disk = compacted_journal();
+    disk.take_away(ATTESTED);
+    disk.take_away(&segment(N_SEGMENTS));
+    let text = check_refused(&disk);
+    assert!(
+        text.starts_with(&format!("read sim/{} at offset 0: the segment is missing", segment(N_SEGMENTS)))
+    );
+}
+
+#[test]
+fn a_compacted_segment_of_another_length_is_named() {
+    for change in [-1_isize, 1] {
+        let disk = compacted_journal();
+        let mut bytes = disk.contents(&segment(2)).expect("a file");
+        let length = bytes.len();
+        bytes.resize(length.checked_add_signed(change).expect("long enough"), 0);
+        disk.set_contents(&segment(2), &bytes);
+        let text = check_refused(&disk);
+        let expected = format!("the file has {} bytes, and had {length} when it was sealed", bytes.len());
+        assert!(text.ends_with(&expected), "{text}");
+    }
+}
+
+/// The segment that holds the last group.
+#[track_caller]
+fn segment_of_end(journal: &Journal) -> u64 {
+    journal.reader().group(journal.end().sequence).expect("the last group").position().segment
 }
 
 /// Every file of it.
@@ -49,8 +115,19 @@ fn check_refused(disk: &SimDisk) -> String {
 
 #[test]
 fn every_flipped_bit_is_noticed_or_harmless() {
-    let intact = journal();
-    let (groups, _) = read_groups(&intact);
+    for intact in [journal(), compressed_journal(), compacted_journal()] {
+        let n_noticed = check_flips(&intact).unwrap_or_else(|violation| panic!("{violation}"));
+        println!("{n_noticed} flips noticed");
+    }
+}
+
+fn check_flips(intact: &SimDisk) -> Result<usize, String> {
+    let (groups, _) = read_groups(intact);
+    let by_sequence = |disk: &SimDisk, sequence: u64| {
+        let group = Reader::open(disk.shared())?.group(sequence)?;
+        let text = |record: &[u8]| String::from_utf8(record.to_vec()).expect("text");
+        Ok::<Vec<String>, JournalError>(group.records().map(|(_, record)| text(record)).collect())
+    };
     let mut n_noticed = 0;
     for name in names() {
         let bytes = intact.contents(&name).expect("a file");
@@ -62,18 +139,24 @@ fn every_flipped_bit_is_noticed_or_harmless() {
             let opened = try_open(&disk).map(|_| ());
             let (read, error) = read_groups(&disk);
             assert!(groups.starts_with(&read), "{name}, bit {bit}: a wrong record");
+            let sequence = 1 + bit % N_GROUPS;
+            match by_sequence(&disk, sequence as u64) {
+                Ok(group) => assert_eq!(group, groups[sequence - 1], "{name}, bit {bit}"),
+                Err(JournalError::Damaged { .. }) => {}
+                Err(error) => return Err(format!("{name}, bit {bit}: {error}")),
+            }
             match opened.err().or(error) {
                 Some(JournalError::Damaged { path, .. }) => {
                     assert_eq!(disk.n_changes(), 0, "{name}, bit {bit}: a damaged journal was changed");
                     n_noticed += 1;
                     assert!(path.ends_with(&name) && name != ATTESTED, "{name}, bit {bit}: blamed {path:?}");
                 }
-                Some(error) => panic!("{name}, bit {bit}: {error}"),
+                Some(error) => return Err(format!("{name}, bit {bit}: {error}")),
                 None => assert!(read == groups && name == ATTESTED, "{name}, bit {bit}: a silent absence"),
             }
         }
     }
-    println!("{n_noticed} flips noticed");
+    Ok(n_noticed)
 }
 
 /// The intact journal without what states that its last group was durable, as a power cut can leave it.
@@ -100,7 +183,7 @@ fn a_flipped_bit_before_the_last_group_is_noticed_without_an_attestation() {
 
 /// Where the last group of the last segment begins.
 fn last_group(bytes: &[u8]) -> usize {
-    bytes.len() - (80 + 8 + "record 13a".len() + 8 + "record 13b ".len() + 13 * 5)
+    bytes.len() - (80 + 4 + "record 13a".len() + 4 + "record 13b ".len() + 13 * 5)
 }
 
 #[test]
@@ -124,8 +207,15 @@ fn a_flipped_bit_in_a_last_group_that_is_not_attested_drops_that_group_alone() {
 
 #[test]
 fn a_last_segment_cut_at_any_length_gives_all_whole_groups() {
-    let intact = unattested();
-    let (groups, _) = read_groups(&intact);
+    check_cuts(&unattested());
+    let compressed = compressed_journal();
+    compressed.take_away(ATTESTED);
+    check_cuts(&compressed);
+}
+
+#[track_caller]
+fn check_cuts(intact: &SimDisk) {
+    let (groups, _) = read_groups(intact);
     let name = segment(N_SEGMENTS);
     let bytes = intact.contents(&name).expect("a file");
     let mut n_groups_before = 0;
@@ -138,9 +228,10 @@ fn a_last_segment_cut_at_any_length_gives_all_whole_groups() {
             assert_eq!(text, format!("read sim/{name} at offset 0: the file ends inside of it"));
             continue;
         }
-        let (journal, Recovery { dropped, end, .. }) = open(&disk);
+        let (journal, Recovery { dropped, .. }) = open(&disk);
         let n_bytes_dropped = dropped.map_or(0, |tail| tail.bytes);
-        assert_eq!(end.offset + n_bytes_dropped, length as u64);
+        let n_bytes_kept = disk.contents(&name).expect("a file").len() as u64;
+        assert_eq!(n_bytes_kept + n_bytes_dropped, length as u64);
         drop(journal);
         let (read, error) = read_groups(&disk);
         assert!(error.is_none() && groups.starts_with(&read));
@@ -192,8 +283,7 @@ fn a_page_of_zeros_inside_of_the_last_group_drops_it() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
     append(&mut journal, &["one"]);
-    let start = usize::try_from(journal.end().offset).expect("small");
-    append(&mut journal, &["x".repeat(20_000)]);
+    let start = append(&mut journal, &["x".repeat(20_000)]).offset as usize;
     drop(journal);
     disk.take_away(ATTESTED);
     // The long group did not fit into the first segment.
@@ -334,7 +424,7 @@ fn a_last_group_that_no_crash_can_have_left_is_not_dropped() {
     check(|header| header[32] ^= 1, "the group does not continue the hash chain");
     check(|header| header[16] -= 1, "expected group 14, found group 13");
     check(|header| header[16] += 1, "expected group 14, found group 15");
-    check(|header| header[4] = 1, "the frame is of a form that this program does not know");
+    check(|header| header[4] = 1, "it is of a form that this program does not know");
     check(|header| header[12] += 1, "the group does not continue the hash chain");
 }
 
@@ -449,7 +539,7 @@ fn a_first_segment_that_is_not_the_beginning_is_not_taken_for_it() {
 #[test]
 fn a_damaged_group_is_seen_to_be_followed_wherever_the_next_one_begins() {
     // The next header lies across the border of what is read at once.
-    let border = (256 << 10) - 160;
+    let border = (32 << 10) - 120;
     for length in border - 90..border + 90 {
         let disk = SimDisk::new();
         let options = Options { segment_bytes_max: 1 << 20, ..Options::for_testing(KIND) };
@@ -523,7 +613,7 @@ fn a_group_that_recovery_kept_is_attested() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
     disk.fail_at(2, Failure::Error);
-    journal.append(&["one"]).expect_err("a failed sync");
+    try_append(&mut journal, &["one"]).expect_err("a failed sync");
     disk.kill();
     let (_journal, recovery) = open(&disk);
     assert_eq!(recovery.end.sequence, 1);

@@ -3,29 +3,30 @@
 use tollgate_journal::sim::{Dice, Failure, SimDisk};
 use tollgate_journal::{Journal, JournalError, Options};
 
-use crate::common::{KIND, all_records, append, open, read_groups};
+use crate::common::{KIND, all_records, append, compressing, open, read_groups, try_append};
 use crate::model::Model;
 
-const FAILURES: [Failure; 7] = [
+pub(crate) const FAILURES: [Failure; 8] = [
     Failure::Death,
     Failure::Error,
     Failure::ErrorsFromThereOn,
     Failure::Short,
     Failure::Full,
+    Failure::FullInTheMiddle,
     Failure::OverQuota,
     Failure::TooManyOpen,
 ];
 
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Kill,
     PowerCut(u64),
 }
 
-const ENDS: [End; 6] =
+pub(crate) const ENDS: [End; 6] =
     [End::Kill, End::PowerCut(1), End::PowerCut(2), End::PowerCut(3), End::PowerCut(4), End::PowerCut(5)];
 
-fn end(disk: &SimDisk, end: End) {
+pub(crate) fn end(disk: &SimDisk, end: End) {
     match end {
         End::Kill => disk.kill(),
         End::PowerCut(seed) => disk.cut_power(seed),
@@ -46,9 +47,13 @@ fn run_script(model: &mut Model) -> Result<(), String> {
     Ok(())
 }
 
+fn all_options() -> [Options; 2] {
+    [Options::for_testing(KIND), compressing()]
+}
+
 /// The number of changing calls that the script makes on a disk without faults.
-fn script_length() -> u64 {
-    let mut model = Model::new(SimDisk::new());
+fn script_length(options: Options) -> u64 {
+    let mut model = Model::new(SimDisk::new(), options);
     run_script(&mut model).expect("no fault");
     assert_eq!(model.durable.len(), 10);
     model.disk.n_changes()
@@ -56,32 +61,47 @@ fn script_length() -> u64 {
 
 #[test]
 fn a_fault_at_each_call_of_a_first_life_loses_nothing() {
-    let n_calls = script_length();
+    for options in all_options() {
+        let n_calls = check_first_life(options).unwrap_or_else(|violation| panic!("{violation}"));
+        println!("{n_calls} calls");
+    }
+}
+
+fn check_first_life(options: Options) -> Result<u64, String> {
+    let n_calls = script_length(options);
     for n in 1..=n_calls {
         for failure in FAILURES {
             for how in ENDS {
-                let mut model = Model::new(SimDisk::new());
+                let mut model = Model::new(SimDisk::new(), options);
                 model.disk.fail_at(n, failure);
                 let outcome = run_script(&mut model).and_then(|()| {
                     end(&model.disk, how);
                     model.open()?.map(drop).ok_or_else(|| "the disk failed again".to_owned())
                 });
-                outcome.unwrap_or_else(|violation| panic!("call {n}, {failure:?}, {how:?}: {violation}"));
+                outcome.map_err(|violation| format!("call {n}, {failure:?}, {how:?}: {violation}"))?;
             }
         }
     }
-    println!("{n_calls} calls");
+    Ok(n_calls)
 }
 
 #[test]
 fn a_fault_at_each_call_of_the_recovery_from_it_loses_nothing() {
+    for options in all_options() {
+        let n_cases = check_recovery(options).unwrap_or_else(|violation| panic!("{violation}"));
+        println!("{n_cases} cases");
+        assert!(1000 < n_cases);
+    }
+}
+
+fn check_recovery(options: Options) -> Result<u64, String> {
     let mut n_cases = 0;
-    for n in 1..=script_length() {
+    for n in 1..=script_length(options) {
         for first_failure in [Failure::Death, Failure::Error] {
             for how in [End::Kill, End::PowerCut(1), End::PowerCut(2)] {
                 for second_failure in [Failure::Death, Failure::Error, Failure::ErrorsFromThereOn] {
                     for m in 1.. {
-                        let mut model = Model::new(SimDisk::new());
+                        let mut model = Model::new(SimDisk::new(), options);
                         model.disk.fail_at(n, first_failure);
                         let outcome = run_script(&mut model).and_then(|()| {
                             end(&model.disk, how);
@@ -97,24 +117,25 @@ fn a_fault_at_each_call_of_the_recovery_from_it_loses_nothing() {
                             Ok(true) => {}
                             // The recovery made fewer calls than this.
                             Ok(false) => break,
-                            Err(violation) => panic!(
-                                "call {n} {first_failure:?}, {how:?}, then call {m} {second_failure:?}: {violation}"
-                            ),
+                            Err(violation) => {
+                                return Err(format!(
+                                    "call {n} {first_failure:?}, {how:?}, then call {m} {second_failure:?}: {violation}"
+                                ));
+                            }
                         }
                     }
                 }
             }
         }
     }
-    println!("{n_cases} cases");
-    assert!(1000 < n_cases);
+    Ok(n_cases)
 }
 
 #[test]
 fn an_unfinished_segment_is_removed() {
     let mut n_unfinished = 0;
-    for n in 1..=script_length() {
-        let mut model = Model::new(SimDisk::new());
+    for n in 1..=script_length(Options::for_testing(KIND)) {
+        let mut model = Model::new(SimDisk::new(), Options::for_testing(KIND));
         model.disk.fail_at(n, Failure::Death);
         run_script(&mut model).expect("no violation");
         model.disk.kill();
@@ -133,10 +154,10 @@ fn no_sync_is_retried() {
     // The write of the group comes before it.
     disk.fail_at(2, Failure::Error);
     let n_syncs = disk.n_syncs();
-    let error = journal.append(&["two"]).expect_err("a failed sync");
+    let error = try_append(&mut journal, &["two"]).expect_err("a failed sync");
     assert_eq!(error.to_string(), "sync sim/0000000000000001.segment");
     for _ in 0..3 {
-        let error = journal.append(&["three"]).expect_err("a closed journal");
+        let error = try_append(&mut journal, &["three"]).expect_err("a closed journal");
         assert_eq!(error.to_string(), "append to sim: it was closed by an earlier failure");
     }
     journal.close().expect("nothing is left to do");
@@ -152,7 +173,7 @@ fn a_group_whose_sync_failed_is_made_durable_before_it_is_shown() {
         let (mut journal, _) = open(&disk);
         append(&mut journal, &["one"]);
         disk.fail_at(2, Failure::Error);
-        journal.append(&["two"]).expect_err("a failed sync");
+        try_append(&mut journal, &["two"]).expect_err("a failed sync");
         disk.kill();
         drop(open(&disk));
         let shown = all_records(&disk);
@@ -174,7 +195,7 @@ fn a_full_disk_is_refused_cleanly_and_forgiven() {
     disk.limit(Some(disk.used_bytes() + 2000));
     let n_changes = disk.n_changes();
     for _ in 0..3 {
-        let error = journal.append(&["x".repeat(1000)]).expect_err("full");
+        let error = try_append(&mut journal, &["x".repeat(1000)]).expect_err("full");
         assert!(matches!(error, JournalError::Full { kept_bytes: 1000, .. }), "{error}");
     }
     assert_eq!(disk.n_changes(), n_changes, "nothing was tried");
@@ -203,7 +224,7 @@ fn a_new_segment_that_finds_no_room_is_refused_and_forgiven() {
             let (disk, mut journal, record) = before_a_new_segment();
             for _ in 0..3 {
                 disk.fail_at(step, failure);
-                let error = journal.append(&[&record]).expect_err("no room");
+                let error = try_append(&mut journal, &[&record]).expect_err("no room");
                 let is_expected = match failure {
                     Failure::TooManyOpen => matches!(error, JournalError::TooManyOpen { .. }),
                     _ => matches!(error, JournalError::FullOfFiles { source: Some(_), .. }),
@@ -228,9 +249,9 @@ fn a_new_segment_that_fails_otherwise_closes_the_journal() {
     {
         let (disk, mut journal, record) = before_a_new_segment();
         disk.fail_at(step, failure);
-        let error = journal.append(&[&record]).expect_err("a failure");
+        let error = try_append(&mut journal, &[&record]).expect_err("a failure");
         assert!(matches!(error, JournalError::Disk { .. }), "{error}");
-        assert!(matches!(journal.append(&["more"]), Err(JournalError::Closed { .. })));
+        assert!(matches!(try_append(&mut journal, &["more"]), Err(JournalError::Closed { .. })));
     }
 }
 
@@ -239,7 +260,7 @@ fn a_file_system_without_files_to_give_is_not_asked_for_one() {
     let (disk, mut journal, record) = before_a_new_segment();
     disk.run_out_of_files(true);
     let n_changes = disk.n_changes();
-    let error = journal.append(&[&record]).expect_err("no file");
+    let error = try_append(&mut journal, &[&record]).expect_err("no file");
     assert!(matches!(error, JournalError::FullOfFiles { source: None, .. }), "{error}");
     assert_eq!(disk.n_changes(), n_changes, "nothing was tried");
     append(&mut journal, &["needs no file"]);
@@ -254,25 +275,56 @@ fn a_disk_that_cannot_say_how_full_it_is_closes_the_journal() {
     let (mut journal, _) = open(&disk);
     append(&mut journal, &["one"]);
     disk.fail_room();
-    let error = journal.append(&["two"]).expect_err("no figure");
+    let error = try_append(&mut journal, &["two"]).expect_err("no figure");
     assert_eq!(error.to_string(), "measure the free space of sim");
-    assert!(matches!(journal.append(&["three"]), Err(JournalError::Closed { .. })));
+    assert!(matches!(try_append(&mut journal, &["three"]), Err(JournalError::Closed { .. })));
     assert_eq!(all_records(&disk), ["one"]);
 }
 
 #[test]
+fn a_disk_or_quota_that_turns_out_to_be_full_is_forgiven() {
+    for failure in [Failure::Full, Failure::OverQuota] {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        for _ in 0..3 {
+            disk.fail_at(1, failure);
+            let error = try_append(&mut journal, &["two"]).expect_err("full");
+            let text = "append 87 bytes to sim/0000000000000001.segment: the file system or its quota has no room for them";
+            assert_eq!(error.to_string(), text);
+        }
+        append(&mut journal, &["three"]);
+        disk.cut_power(1);
+        drop(open(&disk));
+        assert_eq!(all_records(&disk), ["one", "three"]);
+    }
+}
+
+#[test]
 fn a_disk_that_fills_up_in_the_middle_of_a_write_closes_the_journal() {
+    for failure in [Failure::Short, Failure::FullInTheMiddle] {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        disk.fail_at(1, failure);
+        let error = try_append(&mut journal, &["two"]).expect_err("full");
+        assert_eq!(error.to_string(), "append to sim/0000000000000001.segment");
+        assert!(matches!(try_append(&mut journal, &["three"]), Err(JournalError::Closed { .. })));
+        drop(journal);
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["four"]);
+        assert_eq!(all_records(&disk), ["one", "four"]);
+    }
+}
+
+#[test]
+fn a_sync_that_finds_the_disk_full_closes_the_journal() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
-    append(&mut journal, &["one"]);
-    disk.fail_at(1, Failure::Full);
-    let error = journal.append(&["two"]).expect_err("full");
-    assert_eq!(error.to_string(), "append to sim/0000000000000001.segment");
-    assert!(matches!(journal.append(&["three"]), Err(JournalError::Closed { .. })));
-    drop(journal);
-    let (mut journal, _) = open(&disk);
-    append(&mut journal, &["four"]);
-    assert_eq!(all_records(&disk), ["one", "four"]);
+    disk.fail_at(2, Failure::Full);
+    let error = try_append(&mut journal, &["one"]).expect_err("full");
+    assert_eq!(error.to_string(), "sync sim/0000000000000001.segment");
+    assert!(matches!(try_append(&mut journal, &["two"]), Err(JournalError::Closed { .. })));
 }
 
 #[test]
@@ -280,14 +332,14 @@ fn a_short_write_closes_the_journal() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
     disk.fail_at(1, Failure::Short);
-    let error = journal.append(&["one"]).expect_err("short");
+    let error = try_append(&mut journal, &["one"]).expect_err("short");
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
-    assert_eq!(cause, "only 45 of 91 bytes were written at offset 128");
-    assert!(matches!(journal.append(&["two"]), Err(JournalError::Closed { .. })));
+    assert_eq!(cause, "only 43 of 87 bytes were written at offset 128");
+    assert!(matches!(try_append(&mut journal, &["two"]), Err(JournalError::Closed { .. })));
     drop(journal);
     let (_journal, recovery) = open(&disk);
     let dropped = recovery.dropped.expect("a torn group");
-    assert_eq!((dropped.segment, dropped.offset, dropped.bytes), (1, 128, 45));
+    assert_eq!((dropped.segment, dropped.offset, dropped.bytes), (1, 128, 43));
     assert!(matches!(read_groups(&disk), (groups, None) if groups.is_empty()));
 }
 
@@ -297,7 +349,7 @@ fn a_group_is_durable_though_its_attestation_failed() {
     let (mut journal, _) = open(&disk);
     disk.fail_at(3, Failure::Error);
     append(&mut journal, &["one"]);
-    assert!(matches!(journal.append(&["two"]), Err(JournalError::Closed { .. })));
+    assert!(matches!(try_append(&mut journal, &["two"]), Err(JournalError::Closed { .. })));
     disk.cut_power(1);
     drop(open(&disk));
     assert_eq!(all_records(&disk), ["one"]);

@@ -1,9 +1,14 @@
 //! Tests of the journal through its public face, on the simulated disk and on a real one.
 
+mod backup;
 mod basics;
 mod beside;
+mod checkpoint;
 mod common;
+mod compaction;
 mod damage;
 mod faults;
 mod model;
 mod power;
+mod salvage;
+mod subfolder;

@@ -1,9 +1,9 @@
 //! A journal's life with crashes, compared with a list in memory.
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
-use tollgate_journal::{Journal, JournalError};
+use tollgate_journal::{Journal, JournalError, Keep, Options, RecordPosition};
 
-use crate::common::{read_groups, try_open};
+use crate::common::{KIND, compressing, read_groups, try_append};
 
 type Group = Vec<String>;
 
@@ -15,16 +15,17 @@ pub(crate) struct Model {
     /// Begun and not acknowledged.
     in_flight: Option<Group>,
     n_made: usize,
+    options: Options,
 }
 
 impl Model {
-    pub(crate) fn new(disk: SimDisk) -> Self {
-        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0 }
+    pub(crate) fn new(disk: SimDisk, options: Options) -> Self {
+        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0, options }
     }
 
     /// Opens the journal and compares what it holds; `Ok(None)` when the disk failed meanwhile.
     pub(crate) fn open(&mut self) -> Result<Option<Journal>, String> {
-        let journal = match try_open(&self.disk) {
+        let journal = match Journal::open(self.disk.shared(), self.options) {
             Ok((journal, _)) => journal,
             Err(JournalError::Disk { .. }) => return Ok(None),
             Err(error) => return Err(format!("it does not open: {error}")),
@@ -37,29 +38,52 @@ impl Model {
         }
         let mut with_in_flight = self.durable.clone();
         with_in_flight.extend(self.in_flight.take());
-        if groups != self.durable && groups != with_in_flight {
+        if !are_the_same(&groups, &self.durable) && !are_the_same(&groups, &with_in_flight) {
             let (n_durable, n_found) = (self.durable.len(), groups.len());
             return Err(format!("{n_durable} groups were durable; {n_found} are there, or others"));
         }
+        // What was compacted may not become whole again, so what is there now is what has to be there.
         self.durable = groups;
         Ok(Some(journal))
     }
 
+    /// Compacts one of the sealed segments, if there is any.
+    fn compact(&self, journal: &Journal, dice: &mut Dice) -> Result<(), String> {
+        let compactor = journal.compactor();
+        let sealed = match compactor.segments() {
+            Ok(sealed) => sealed,
+            Err(JournalError::Disk { .. }) => return Ok(()),
+            Err(error) => return Err(format!("the segments cannot be listed: {error}")),
+        };
+        if sealed.is_empty() {
+            return Ok(());
+        }
+        match compactor.compact(sealed[dice.below(sealed.len())].number, replace) {
+            // Closed, when the name of an earlier one may be lost.
+            Ok(_) | Err(JournalError::Disk { .. } | JournalError::Closed { .. }) => Ok(()),
+            Err(error) => Err(format!("a segment cannot be compacted: {error}")),
+        }
+    }
+
     /// Appends one group; `false` when the disk failed.
     pub(crate) fn append(&mut self, journal: &mut Journal, group: Group) -> Result<bool, String> {
-        match journal.append(&group) {
+        match try_append(journal, &group) {
             Ok(_) => self.durable.push(group),
             Err(JournalError::Closed { .. }) => return Ok(false),
             Err(JournalError::Disk { .. }) => {
                 self.in_flight = Some(group);
                 // Whatever comes, nothing more may be acknowledged.
-                return match journal.append(&["more"]) {
+                return match try_append(journal, &["more"]) {
                     Err(JournalError::Closed { .. }) => Ok(false),
                     other => Err(format!("after a failure an append gave {other:?}")),
                 };
             }
             // Nothing was appended, and the next group may be.
-            Err(JournalError::FullOfFiles { .. } | JournalError::TooManyOpen { .. }) => {}
+            Err(
+                JournalError::NoRoom { .. }
+                | JournalError::FullOfFiles { .. }
+                | JournalError::TooManyOpen { .. },
+            ) => {}
             Err(error) => return Err(format!("an append gave {error}")),
         }
         Ok(true)
@@ -77,21 +101,49 @@ impl Model {
     }
 }
 
+/// What a record becomes when its segment is compacted.
+pub(crate) fn small(record: &str) -> &str {
+    record.get(..4).unwrap_or(record)
+}
+
+/// Makes a record small, as a [`Compactor`](tollgate_journal::Compactor) wants it done.
+pub(crate) fn replace(_: RecordPosition, record: &[u8], buffer: &mut Vec<u8>) -> Keep {
+    if record.len() <= 4 {
+        return Keep::Whole;
+    }
+    buffer.extend_from_slice(&record[..4]);
+    Keep::Replaced
+}
+
+/// Whether `found` is `expected`, with some groups compacted.
+fn are_the_same(found: &[Group], expected: &[Group]) -> bool {
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(found, expected)| {
+            found == expected || found.iter().eq(expected.iter().map(|record| small(record)))
+        })
+}
+
 /// Several lives of a journal, each ended by a failure of the disk, a death or a power cut, all by `seed`.
 pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
     let mut dice = Dice(seed);
     let disk = SimDisk::new();
     disk.lie(lies);
-    let mut model = Model::new(disk);
+    // Compressed or not; what was written in one way is also opened in the other.
+    let all_options = [Options::for_testing(KIND), compressing()];
+    let mut model = Model::new(disk, all_options[dice.below(2)]);
     for _ in 0..4 {
+        if dice.below(4) == 0 {
+            model.options = all_options[dice.below(2)];
+        }
         if dice.flip() {
-            let failure = match dice.below(10) {
+            let failure = match dice.below(11) {
                 0 => Failure::Error,
                 1 => Failure::ErrorsFromThereOn,
                 2 => Failure::Short,
                 3 => Failure::Full,
                 4 => Failure::OverQuota,
                 5 => Failure::TooManyOpen,
+                6 => Failure::FullInTheMiddle,
                 _ => Failure::Death,
             };
             model.disk.fail_at(1 + dice.below(40) as u64, failure);
@@ -101,6 +153,9 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
                 let group = model.make_group(&mut dice);
                 if !model.append(&mut journal, group)? {
                     break;
+                }
+                if dice.below(8) == 0 {
+                    model.compact(&journal, &mut dice)?;
                 }
             }
             if dice.below(4) == 0 {
