@@ -283,6 +283,11 @@ impl Index {
         })
     }
 
+    /// Nothing more can be added: whoever writes to the disk has ended for a reason that nobody foresaw.
+    fn give_up(&self) {
+        let _: Result<(), IndexError> = self.noted(Err(IndexError::Bug));
+    }
+
     /// Why it cannot be used any longer; or that the disk is full, which may pass.
     fn trouble(&self) -> Option<IndexError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
