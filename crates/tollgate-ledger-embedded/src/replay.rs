@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_journal::{Checkpoint, Disk, Group, JournalError, Progress, Tail, Visitor};
-use tollgate_ledger::{LedgerError, Remedy};
+use tollgate_ledger::{LedgerError, Remedy, chain};
 use tollgate_rules::Admitted;
 use tracing::{info, warn};
 
@@ -19,6 +19,7 @@ pub(crate) struct Replay<'a, P> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) mode: UpkeepMode,
     pub(crate) run_entries: usize,
+    pub(crate) free_bytes_min: u64,
     pub(crate) progress: P,
     pub(crate) index: Option<(Arc<Index>, Upkeep)>,
 }
@@ -59,7 +60,7 @@ impl<P> Replay<'_, P> {
         // The one before it ends first: it writes to the same folder.
         self.index = None;
         let index = Arc::new(index);
-        let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries);
+        let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries, self.free_bytes_min);
         let failed = |error| LedgerError::new(Remedy::Restart, "start a thread for the index").because(error);
         self.index = Some((index, upkeep.map_err(failed)?));
         Ok(())
@@ -77,7 +78,7 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
             }
             Ok(None) => {}
             Err(error) if error.is_damage() => {
-                warn!(error = %error, "the index is of no use, and is made anew from the journal");
+                warn!(error = %chain(&error), "the index is of no use, and is made anew from the journal");
             }
             Err(error) => return Err(of_index("open the index")(error).into()),
         }
