@@ -52,13 +52,14 @@ impl<P> Replay<'_, P> {
 
     /// Begins with an index that covers nothing.
     fn create(&mut self) -> Result<(), LedgerError> {
+        // IMPORTANT: the one before it ends first. Its threads write to the same folder, and a checkpoint of theirs must not
+        // come after what is there was removed.
+        self.index = None;
         let index = Index::create(self.folder()?).map_err(of_index("make an index"))?;
         self.keep(index)
     }
 
     fn keep(&mut self, index: Index) -> Result<(), LedgerError> {
-        // The one before it ends first: it writes to the same folder.
-        self.index = None;
         let index = Arc::new(index);
         let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries, self.free_bytes_min);
         let failed = |error| LedgerError::new(Remedy::Restart, "start a thread for the index").because(error);
