@@ -10,7 +10,7 @@
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
 //! `frame` (bytes, without I/O), [`Records`] and `pack` (what becomes a payload), [`Disk`] (all I/O goes through it),
 //! `survey`, `scan` and [`Groups`] (the one way to walk a journal, used by reading, verifying and recovery alike), `locate`
-//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup`], [`salvage`].
+//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup()`], [`salvage()`].
 
 mod attest;
 mod backup;
