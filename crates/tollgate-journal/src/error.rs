@@ -76,13 +76,13 @@ pub enum JournalError {
     },
     /// There is too little room; nothing was written.
     #[error(
-        "append {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
+        "write {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
         path.display()
     )]
     Full {
         /// The folder.
         path: PathBuf,
-        /// What the group takes.
+        /// What the group takes, or the copy.
         needed_bytes: u64,
         /// What is free.
         free_bytes: u64,

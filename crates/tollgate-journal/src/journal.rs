@@ -149,6 +149,7 @@ impl Journal {
             None => (Form::plain(records.as_bytes()), records.as_bytes()),
         };
         let appended = self.append_payload(n_records, form, payload);
+        packer.iter_mut().for_each(Packer::clear);
         self.packer = packer;
         appended
     }
