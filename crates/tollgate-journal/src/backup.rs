@@ -124,7 +124,7 @@ impl Copy {
     /// Adds the frame that was read at the same offset of the file `from`.
     fn add(&mut self, frame: &[u8], from: PathBuf) -> Result<(), JournalError> {
         // It was read a second time, and must be what was checked.
-        let checked = FrameHeader::decode(frame, self.salt)
+        let checked = FrameHeader::decode(frame, Some(self.salt))
             .and_then(|header| header.check_payload(&frame[FRAME_HEADER_BYTES..]));
         let damaged = |fault| JournalError::Damaged { path: from, offset: self.n_bytes, fault };
         checked.map_err(damaged)?;

@@ -240,6 +240,12 @@ pub enum Fault {
         /// As found.
         found: u64,
     },
+    /// The disk gave an error instead of the bytes.
+    #[error("the disk cannot read it")]
+    Unreadable,
+    /// A second copy of groups that are elsewhere.
+    #[error("its groups were found elsewhere")]
+    Repeated,
     /// A group is not there.
     #[error("group {sequence} is missing, though it is known to have been durable")]
     GroupMissing {
@@ -262,6 +268,8 @@ impl Fault {
             | Self::Discontinued
             | Self::SegmentMissing
             | Self::Length { .. }
+            | Self::Unreadable
+            | Self::Repeated
             | Self::GroupMissing { .. } => false,
         }
     }

@@ -36,7 +36,7 @@ impl Link {
     /// Over the hash of the stored payload and not the payload, so that a group whose payload was replaced by a smaller
     /// one can still be proven to have had its place.
     fn next(&self, n_records: u32, form: Form, stored: &[u8; 32]) -> Self {
-        let sequence = self.sequence + 1;
+        let sequence = self.sequence.wrapping_add(1);
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.chain);
         hasher.update(&sequence.to_le_bytes());
@@ -126,7 +126,7 @@ pub(crate) struct FrameHeader {
     pub(crate) form: Form,
     pub(crate) n_records: u32,
     payload_checksum: u32,
-    salt: u64,
+    pub(crate) salt: u64,
     /// With this group.
     pub(crate) link: Link,
 }
@@ -174,8 +174,8 @@ impl FrameHeader {
         bytes
     }
 
-    /// Reads a header that must belong to the segment with `salt`.
-    pub(crate) fn decode(bytes: &[u8], salt: u64) -> Result<Self, Fault> {
+    /// Reads a header that must belong to the segment with `salt`; `None` when that is not known.
+    pub(crate) fn decode(bytes: &[u8], salt: Option<u64>) -> Result<Self, Fault> {
         let Some(bytes) = bytes.get(..FRAME_HEADER_BYTES) else {
             return Err(Fault::CutShort);
         };
@@ -193,7 +193,7 @@ impl FrameHeader {
             salt: u64_at(bytes, 24),
             link: Link { sequence: u64_at(bytes, 16), chain: array_at(bytes, 32) },
         };
-        if header.salt != salt {
+        if salt.is_some_and(|salt| salt != header.salt) {
             return Err(Fault::OtherSegment);
         }
         let is_possible = header.form.is_possible(header.payload_bytes)
@@ -242,7 +242,7 @@ impl FrameHeader {
 
     /// Checks that this is the header of the group after `previous`.
     pub(crate) fn check_sequence(&self, previous: &Link) -> Result<(), Fault> {
-        let (expected, found) = (previous.sequence + 1, self.link.sequence);
+        let (expected, found) = (previous.sequence.wrapping_add(1), self.link.sequence);
         if expected == found { Ok(()) } else { Err(Fault::Sequence { expected, found }) }
     }
 }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn check(frame: &[u8], previous: &Link) -> Result<Vec<Vec<u8>>, Fault> {
-        let header = FrameHeader::decode(frame, SALT)?;
+        let header = FrameHeader::decode(frame, Some(SALT))?;
         let stored = &frame[FRAME_HEADER_BYTES..];
         header.check_payload(stored)?;
         header.check_link(previous, stored)?;
@@ -365,6 +365,48 @@ mod tests {
             assert_eq!(check_lie(form, 1, stored), Err(Fault::Flags), "{form:?}");
         }
         assert_eq!(check_lie(form(0, 1000), GROUP_RECORDS_MAX + 1, &payload), Err(Fault::Flags));
+    }
+
+    #[test]
+    fn the_chain_covers_the_form() {
+        let payload = [&996_u32.to_le_bytes()[..], &[7; 996]].concat();
+        let packed = Packer::new(1).expect("a level").pack(&payload).1.to_vec();
+        let form = |flags, unpacked_bytes| Form { flags, unpacked_bytes };
+        let header = FrameHeader::new(&genesis(), SALT, 1, form(1, 1000), &packed);
+        assert_eq!(header.check_link(&genesis(), &packed), Ok(()));
+        for form in [form(1, 1001), form(0, 1000)] {
+            let other = FrameHeader { form, ..header };
+            assert_eq!(other.check_link(&genesis(), &packed), Err(Fault::Chain), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_compacted_group_keeps_its_place_and_its_proof_however_often() {
+        let mut packer = Packer::new(1).expect("a level");
+        let payload = [&2000_u32.to_le_bytes()[..], &[7; 2000]].concat();
+        let (form, stored) = packer.pack(&payload);
+        let mut header = FrameHeader::new(&genesis(), SALT, 1, form, stored);
+        let (link, proof) = (header.link, header.proof(stored));
+        let mut stored = stored.to_vec();
+        for n_bytes in [1000_u32, 10] {
+            let records = [&n_bytes.to_le_bytes()[..], &vec![8; n_bytes as usize]].concat();
+            let (form, content) = packer.pack(&records);
+            stored = [&header.proof(&stored)[..], content].concat();
+            header = header.compacted(form, &stored);
+            assert_eq!((header.link, header.proof(&stored)), (link, proof));
+            let frame = [&header.encode()[..], &stored].concat();
+            assert_eq!(check(&frame, &genesis()), Ok(vec![vec![8; n_bytes as usize]]));
+            for byte in FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + PROOF_BYTES {
+                // Also with a checksum that matches.
+                let mut stored = stored.clone();
+                stored[byte - FRAME_HEADER_BYTES] ^= 1;
+                let forged = FrameHeader { payload_checksum: crc32c::crc32c(&stored), ..header };
+                let frame = [&forged.encode()[..], &stored].concat();
+                assert_eq!(check(&frame, &genesis()), Err(Fault::Chain), "{byte}");
+            }
+        }
+        let too_short = FrameHeader { payload_bytes: 39, ..header };
+        assert_eq!(FrameHeader::decode(&too_short.encode(), Some(SALT)), Err(Fault::Flags));
     }
 
     #[test]

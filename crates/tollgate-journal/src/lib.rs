@@ -10,7 +10,7 @@
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
 //! `frame` (bytes, without I/O), [`Records`] and `pack` (what becomes a payload), [`Disk`] (all I/O goes through it),
 //! `survey`, `scan` and [`Groups`] (the one way to walk a journal, used by reading, verifying and recovery alike), `locate`
-//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup`].
+//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup`], [`salvage`].
 
 mod attest;
 mod backup;
@@ -27,6 +27,7 @@ mod position;
 mod reader;
 mod records;
 mod recovery;
+mod salvage;
 mod scan;
 mod segment;
 mod survey;
@@ -47,5 +48,6 @@ pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
 pub use records::Records;
 pub use recovery::Recovery;
+pub use salvage::{Damage, Salvaged, salvage};
 pub use verify::{Verified, verify};
 pub use visitor::{Progress, Visitor};

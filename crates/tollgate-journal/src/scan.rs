@@ -35,7 +35,7 @@ pub(crate) struct SegmentScan {
 impl SegmentScan {
     pub(crate) fn open(disk: &dyn Disk, number: u64) -> Result<Self, JournalError> {
         let (file, header) = segment::open_to_read(disk, number)?;
-        let frames = FrameScan::new(disk, file, number, header.salt);
+        let frames = FrameScan::new(disk, file, number, Some(header.salt));
         Ok(Self { header, frames })
     }
 
@@ -57,13 +57,19 @@ impl SegmentScan {
 pub(crate) struct FrameScan {
     path: PathBuf,
     file: Box<dyn DiskFile>,
-    salt: u64,
+    /// Of the frames that belong here; `None` when it is not known.
+    salt: Option<u64>,
     window: Window,
 }
 
 impl FrameScan {
-    pub(crate) fn new(disk: &dyn Disk, file: Box<dyn DiskFile>, number: u64, salt: u64) -> Self {
+    pub(crate) fn new(disk: &dyn Disk, file: Box<dyn DiskFile>, number: u64, salt: Option<u64>) -> Self {
         Self { path: disk.folder().join(segment_name(number)), file, salt, window: Window::default() }
+    }
+
+    /// Takes only frames with `salt` from now on.
+    pub(crate) fn expect_salt(&mut self, salt: Option<u64>) {
+        self.salt = salt;
     }
 
     /// For reading here and there: reads no more ahead than is looked through at once.

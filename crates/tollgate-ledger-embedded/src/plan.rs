@@ -7,7 +7,7 @@ use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received};
 use tollgate_rules::{Admitted, Digest, Quarantined};
 
 use crate::error::of_index;
-use crate::index::{Already, Index, IndexError, Key, Known};
+use crate::index::{Already, Facts, Index, IndexError, Key, Known};
 use crate::prepare::{PackedBatches, Request};
 
 /// A group's outcomes, true once its additions are durable.
@@ -51,7 +51,7 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
     let known = index.find_all(&keys).map_err(failed)?;
     let mut planner = Planner {
         index,
-        next_id: index.with_facts(|facts| facts.next_quarantine_id()),
+        next_id: index.with_facts(Facts::next_quarantine_id),
         batches: Pending::default(),
         quarantined: Pending::default(),
     };

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,6 +45,8 @@ pub enum Failure {
     Short,
     /// The call does nothing and fails because the disk is full.
     Full,
+    /// A write writes half of its bytes and fails because the disk is full; other calls do nothing and fail for it.
+    FullInTheMiddle,
     /// The call does nothing and fails because the user has used up its quota.
     OverQuota,
     /// The call does nothing and fails because the process has too many files open.
@@ -91,6 +94,8 @@ struct FileState {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
+    /// Reading any of these bytes fails.
+    unreadable: Range<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -217,6 +222,16 @@ impl SimDisk {
         self.state().set_contents(&self.at(name), bytes);
     }
 
+    /// Lets every read of any of the bytes `range` of a file fail, as bad sectors do.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn fail_reads(&self, name: &str, range: Range<usize>) {
+        let mut state = self.state();
+        let file = *state.names.get(&self.at(name)).expect("a file");
+        state.files[file].unreadable = range;
+    }
+
     /// Takes a file away as a careless hand would.
     pub fn take_away(&self, name: &str) {
         let mut state = self.state();
@@ -258,6 +273,7 @@ enum Course {
     /// Carried out to a part of 0..=256 256ths, then the process is dead.
     Dies(usize),
     WritesHalf,
+    WritesHalfAndFails,
     Fails(Refusal),
 }
 
@@ -293,7 +309,8 @@ impl State {
             }
             Failure::Error | Failure::ErrorsFromThereOn => Course::Fails(OTHER),
             Failure::Short => Course::WritesHalf,
-            Failure::Full => Course::Fails(Refusal::Kind(io::ErrorKind::StorageFull)),
+            Failure::FullInTheMiddle => Course::WritesHalfAndFails,
+            Failure::Full => Course::Fails(FULL),
             Failure::OverQuota => Course::Fails(Refusal::Kind(io::ErrorKind::QuotaExceeded)),
             Failure::TooManyOpen => Course::Fails(Refusal::TooManyOpen),
         }
@@ -306,6 +323,7 @@ impl State {
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
             Course::WritesHalf => return Err(failed(OTHER)),
+            Course::WritesHalfAndFails => return Err(failed(FULL)),
             Course::Fails(refusal) => return Err(failed(refusal)),
         }
         change.apply(&mut self.names);
@@ -334,6 +352,10 @@ impl State {
                 file.fail_sync(&mut dice);
                 Err(failed(OTHER))
             }
+            Course::WritesHalfAndFails => {
+                file.fail_sync(&mut dice);
+                Err(failed(FULL))
+            }
             Course::Fails(refusal) => {
                 file.fail_sync(&mut dice);
                 Err(failed(refusal))
@@ -359,6 +381,7 @@ impl State {
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
             Course::WritesHalf => return Err(failed(OTHER)),
+            Course::WritesHalfAndFails => return Err(failed(FULL)),
             Course::Fails(refusal) => return Err(failed(refusal)),
         }
         self.sync_names(prefix);
@@ -366,7 +389,8 @@ impl State {
     }
 
     fn set_contents(&mut self, name: &str, bytes: &[u8]) {
-        self.files.push(FileState { bytes: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() });
+        let durable = bytes.to_vec();
+        self.files.push(FileState { bytes: durable.clone(), durable, ..FileState::default() });
         let file = self.files.len() - 1;
         self.names.insert(name.to_owned(), file);
         self.durable_names.insert(name.to_owned(), file);
@@ -543,6 +567,9 @@ fn dead() -> io::Error {
     io::Error::other("the simulated process is dead")
 }
 
+/// No room.
+const FULL: Refusal = Refusal::Kind(io::ErrorKind::StorageFull);
+
 /// An I/O error.
 const OTHER: Refusal = Refusal::Kind(io::ErrorKind::Other);
 
@@ -695,6 +722,10 @@ impl DiskFile for SimFile {
         let bytes = &state.files[self.file].bytes;
         let start = usize::try_from(offset).map_or(bytes.len(), |offset| offset.min(bytes.len()));
         let n_read = buffer.len().min(bytes.len() - start);
+        let unreadable = &state.files[self.file].unreadable;
+        if start < unreadable.end && unreadable.start < start + n_read {
+            return Err(failed(OTHER));
+        }
         buffer[..n_read].copy_from_slice(&bytes[start..start + n_read]);
         Ok(n_read)
     }
@@ -703,10 +734,11 @@ impl DiskFile for SimFile {
         let bytes = parts.concat();
         let mut state = self.state()?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let mut n_bytes = match state.next_course() {
+        let course = state.next_course();
+        let mut n_bytes = match course {
             Course::Succeeds => bytes.len(),
             Course::Dies(part) => bytes.len() * part / 256,
-            Course::WritesHalf => bytes.len() / 2,
+            Course::WritesHalf | Course::WritesHalfAndFails => bytes.len() / 2,
             Course::Fails(refusal) => return Err(failed(refusal)),
         };
         if let Some(capacity) = state.capacity_bytes {
@@ -715,7 +747,7 @@ impl DiskFile for SimFile {
                 usize::try_from(capacity.saturating_sub(state.used_bytes())).map_err(io::Error::other)?;
             n_bytes = n_bytes.min((length + free).saturating_sub(offset));
             if n_bytes == 0 && !bytes.is_empty() {
-                return Err(failed(Refusal::Kind(io::ErrorKind::StorageFull)));
+                return Err(failed(FULL));
             }
         }
         if 0 < n_bytes {
@@ -723,6 +755,7 @@ impl DiskFile for SimFile {
         }
         match state.is_dead {
             true => Err(dead()),
+            false if matches!(course, Course::WritesHalfAndFails) => Err(failed(FULL)),
             false if state.lies.hides_short_writes => Ok(bytes.len()),
             false => Ok(n_bytes),
         }
@@ -736,6 +769,7 @@ impl DiskFile for SimFile {
             Course::Dies(part) if 128 <= part => {}
             Course::Dies(_) => return Err(dead()),
             Course::WritesHalf => return Err(failed(OTHER)),
+            Course::WritesHalfAndFails => return Err(failed(FULL)),
             Course::Fails(refusal) => return Err(failed(refusal)),
         }
         state.files[self.file].change(Change::Truncate { length });

@@ -10,4 +10,5 @@ mod damage;
 mod faults;
 mod model;
 mod power;
+mod salvage;
 mod subfolder;

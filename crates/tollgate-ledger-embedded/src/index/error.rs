@@ -13,6 +13,9 @@ pub(crate) enum IndexError {
         /// Shared, because it may be reported more than once.
         source: std::sync::Arc<io::Error>,
     },
+    /// A thread that writes it panicked.
+    #[error("write the index: a bug ended it")]
+    Bug,
     /// What is stored is not what was written.
     #[error("read {file} of the index at offset {offset}: it was changed since it was written")]
     Damaged { file: String, offset: u64 },

@@ -58,7 +58,11 @@ impl Upkeep {
 
     fn spawn(&mut self, name: &str, work: fn(&Shared)) -> std::io::Result<()> {
         let shared = self.shared.clone();
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))?);
+        let work = move || {
+            let watch = Watch(&shared);
+            work(watch.0);
+        };
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
         Ok(())
     }
 
@@ -125,6 +129,18 @@ impl Upkeep {
 impl Drop for Upkeep {
     fn drop(&mut self) {
         self.end_threads();
+    }
+}
+
+/// Says so when its thread panics: recording would wait for it for ever.
+struct Watch<'a>(&'a Shared);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.index.give_up();
+            self.0.notify();
+        }
     }
 }
 
