@@ -6,5 +6,6 @@ mod damage;
 mod format;
 mod index;
 mod power;
+mod prepared;
 mod refused;
 mod reopen;
