@@ -30,6 +30,8 @@ pub enum Keep {
     Whole,
     /// What was written to the buffer takes its place.
     Replaced,
+    /// Nothing comes of it: the segment stays as it is, and [`Compactor::compact`] fails with [`JournalError::Abandoned`].
+    Abandon,
 }
 
 /// A segment that is complete: nothing is ever appended to it.
@@ -108,6 +110,7 @@ impl Shared {
 pub struct Compactor {
     disk: Arc<dyn Disk>,
     kind: Kind,
+    /// Free bytes that the second form of a segment leaves.
     free_bytes_min: u64,
     shared: Arc<Shared>,
 }
@@ -135,7 +138,7 @@ impl Compactor {
     ///
     /// # Errors
     ///
-    /// [`JournalError::NotSealed`]; [`JournalError::Full`] when there is no room for two forms of the segment at the same
+    /// [`JournalError::NotSealed`]; [`JournalError::Abandoned`] when `replace` wants so; [`JournalError::Full`] when there is no room for two forms of the segment at the same
     /// time; [`JournalError::Damaged`] when it is; or when the disk fails. The segment stays what it was, or is what it
     /// was to become when only making its name durable failed. The journal can be appended to as before, but after
     /// such a failure to make the name durable it gets no new segment.
@@ -218,6 +221,9 @@ fn write_compacted(
         let n_replaced = rewriter
             .replace_records(&header, stored, &mut replace)
             .map_err(|fault| damaged(offset, fault))?;
+        let Some(n_replaced) = n_replaced else {
+            return Err(JournalError::Abandoned { path });
+        };
         if n_replaced == 0 {
             new.add(&[&header.encode(), stored])?;
         } else {
@@ -257,13 +263,14 @@ impl Rewriter {
         })
     }
 
-    /// Collects the records of the group with `header` as they are to be, and says how many are not what they were.
+    /// Collects the records of the group with `header` as they are to be, and says how many are not what they were; `None` when
+    /// nothing is to come of it.
     fn replace_records(
         &mut self,
         header: &FrameHeader,
         stored: &[u8],
         replace: &mut impl FnMut(RecordPosition, &[u8], &mut Vec<u8>) -> Keep,
-    ) -> Result<u64, Fault> {
+    ) -> Result<Option<u64>, Fault> {
         let payload = self.unpacker.unpack(header, stored)?;
         let sequence = header.link.sequence;
         self.records.clear();
@@ -277,9 +284,10 @@ impl Rewriter {
                     n_replaced += 1;
                     self.records.push(&self.record);
                 }
+                Keep::Abandon => return Ok(None),
             }
         }
-        Ok(n_replaced)
+        Ok(Some(n_replaced))
     }
 
     /// The group with `header` and the collected records.
