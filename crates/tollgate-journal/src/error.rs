@@ -128,6 +128,12 @@ pub enum JournalError {
         /// How many records it has.
         n_records: usize,
     },
+    /// Compacting ended because its caller wanted so; the segment is what it was.
+    #[error("compact {}: it was given up", path.display())]
+    Abandoned {
+        /// The segment.
+        path: PathBuf,
+    },
     /// There is no such group.
     #[error("find group {sequence} in {}: the journal ends before it", path.display())]
     NoGroup {

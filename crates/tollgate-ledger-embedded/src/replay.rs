@@ -1,14 +1,15 @@
 //! Building the index from the journal.
 
+use std::iter;
 use std::sync::Arc;
 
 use tollgate_journal::{Checkpoint, Disk, Group, JournalError, Progress, Tail, Visitor};
 use tollgate_ledger::{LedgerError, Remedy, chain};
-use tollgate_rules::Admitted;
+use tollgate_rules::{Admitted, Digest, RecoverError};
 use tracing::{info, warn};
 
 use crate::error::{Unusable, of_index, unusable};
-use crate::index::{Added, Contradiction, Index, Key, Upkeep, UpkeepMode};
+use crate::index::{Added, Catalogue, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode};
 use crate::record::{Record, SetAside};
 
 /// The folder of the index, in that of the ledger.
@@ -115,34 +116,64 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
     }
 }
 
-/// What the records of a group add to the index, each with the key that has to be new.
-fn decode(index: &Index, group: &Group) -> Result<Vec<(Key, Added)>, LedgerError> {
-    let decode = |bytes| -> Result<(Key, Added), Unusable> {
-        Ok(match Record::decode(bytes)? {
+/// What a record adds to the index.
+pub(crate) struct Addition {
+    /// Has to be new.
+    pub(crate) key: Key,
+    pub(crate) digest: Digest,
+    pub(crate) added: Added,
+    /// Of a reduced batch, which has another digest than what is left of it.
+    pub(crate) usage: Option<Catalogue>,
+}
+
+impl Addition {
+    /// Of a record.
+    pub(crate) fn of(keys: &KeyMaker, record: &Record<'_>) -> Result<Self, RecoverError> {
+        Ok(match record {
             Record::Batch { body, .. } => {
                 let batch = Admitted::from_canonical(body)?;
-                let key = index.keys.batch(batch.id());
-                (key, Added::Batch { key, batch })
+                let (key, digest) = (keys.batch(batch.id()), batch.digest());
+                Self { key, digest, added: Added::Batch { key, batch }, usage: None }
             }
             Record::Quarantined(element) => {
-                let SetAside { id, digest, .. } = element;
-                let key = index.keys.element_with(element.model_uuid, element.batch_uuid, digest);
-                (key, Added::Quarantined { key, id, digest })
+                let SetAside { id, digest, .. } = *element;
+                let key = keys.element_with(element.model_uuid, element.batch_uuid, digest);
+                Self { key, digest, added: Added::Quarantined { key, id, digest }, usage: None }
+            }
+            Record::Reduced { digest, body, .. } => {
+                let (left, digest) = (Admitted::from_canonical(body)?, *digest);
+                let key = keys.batch(left.id());
+                let mut usage = Catalogue::default();
+                usage.add(&left);
+                Self { key, digest, added: Added::Id { key, digest }, usage: Some(usage) }
             }
         })
-    };
-    group.records().map(|(position, bytes)| decode(bytes).map_err(|why| unusable(position, why))).collect()
+    }
+
+    /// What the index is told, in order.
+    pub(crate) fn into_added(self) -> impl Iterator<Item = Added> {
+        iter::once(self.added).chain(self.usage.map(Added::Usage))
+    }
+}
+
+fn decode(keys: &KeyMaker, record: &[u8]) -> Result<Addition, Unusable> {
+    Ok(Addition::of(keys, &Record::decode(record)?)?)
 }
 
 /// Adds the records of a durable group to the index.
 pub(crate) fn replay(index: &Index, group: &Group) -> Result<(), LedgerError> {
-    let (keys, added): (Vec<Key>, Vec<Added>) = decode(index, group)?.into_iter().unzip();
+    let decoded = group
+        .records()
+        .map(|(position, bytes)| decode(&index.keys, bytes).map_err(|why| unusable(position, why)));
+    let additions = decoded.collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<Key> = additions.iter().map(|addition| addition.key).collect();
     let known = index.find_all(&keys).map_err(of_index("read the index"))?;
     for (known, (position, _)) in known.into_iter().zip(group.records()) {
         if known.is_some() {
             return Err(unusable(position, Contradiction::RecordedTwice.into()));
         }
     }
-    let added = index.add(group.position().sequence, added.into_iter());
+    let added = additions.into_iter().flat_map(Addition::into_added);
+    let added = index.add(group.position().sequence, added);
     added.map_err(|(position, why)| unusable(position, why.into()))
 }
