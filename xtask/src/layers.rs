@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["tollgate-collector", "tollgate-ledger-embedded", "tollgate-ledger-postgres", "tollgate-sender"],
     ),
     ("tollgate-bench", &["tollgate"]),
+    ("tollgate-durability", &["tollgate-ledger-embedded"]),
     ("xtask", &[]),
 ];
 

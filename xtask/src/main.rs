@@ -1,14 +1,15 @@
 //! Tollgate's chores, so that nobody has to remember them: `cargo xtask --help`.
 //!
-//! In reading order: [`mod@test`], [`check`] and [`fuzz`] are the commands. They are lists of [`steps`], on the programs
-//! that [`needs`], [`tools`] and [`go`] find or install in this [`workspace`]; [`manifests`], [`layers`] and [`seeds`]
-//! are the work that no other program does for us.
+//! In reading order: [`mod@test`], [`check`], [`durability`] and [`fuzz`] are the commands. They are lists of [`steps`], on
+//! the programs that [`needs`], [`tools`] and [`go`] find or install in this [`workspace`]; [`manifests`], [`layers`] and
+//! [`seeds`] are the work that no other program does for us.
 //!
 //! Nothing here is part of Tollgate, and nothing here is needed to build it: `cargo build` is enough for that.
 
 #![expect(clippy::print_stdout, reason = "a chore tells what it does")]
 
 mod check;
+mod durability;
 mod fuzz;
 mod go;
 mod layers;
@@ -40,6 +41,8 @@ enum Task {
     Check,
     /// Run the fuzz targets for a while each, from the golden vectors on; needs a nightly toolchain
     Fuzz(fuzz::Options),
+    /// Kill Tollgate, cut its power, let its system calls fail and damage its files, for as long as it takes; write docs/evidence.md
+    Durability(durability::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let outcome = Workspace::find().and_then(|workspace| match task {
         Task::Test => test::run(&workspace, &mut steps),
         Task::Check => check::run(&workspace, &mut steps),
+        Task::Durability(options) => durability::run(&workspace, &options, &mut steps),
         Task::Fuzz(options) => fuzz::run(&workspace, &options, &mut steps),
     });
     steps.finish(outcome)

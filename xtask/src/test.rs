@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 
 use crate::go::{self, Go};
-use crate::needs;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
+use crate::{durability, needs};
 
 /// Documents of the differential run: four times as many as it takes to reach every rule of the generator.
 const N_DOCUMENTS: &str = "200000";
@@ -19,15 +19,12 @@ const N_KILLS: &str = "20";
 ///
 /// At the first that fails.
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    steps.work("what the tests need", || needs::ensure(&[needs::C_COMPILER]))?;
+    steps.work("what the tests need", || needs::ensure(&[needs::C_COMPILER, durability::STRACE]))?;
     steps.command(
         "unit, integration and documentation tests",
         &mut workspace.cargo(&["test", "--workspace"]),
     )?;
-    steps.command(
-        "build of the program as it is shipped",
-        &mut workspace.cargo(&["build", "--release", "--package", "tollgate"]),
-    )?;
+    durability::run_briefly(workspace, steps)?;
     match Go::find(workspace)? {
         Ok(go) => compare_with_reference(workspace, &go, steps)?,
         Err(why) => steps.did_not_run(go::COMPARISON, &why),

@@ -110,13 +110,14 @@ async fn read(
 /// What a connection may make us allocate by announcing alone. Most of it stays untouched until bytes arrive.
 const FIRST_CAPACITY_BYTES: usize = 1 << 20;
 
-fn announced_length(headers: &HeaderMap) -> Option<usize> {
+/// How long a body will be, when its head says so.
+pub(crate) fn announced_length(headers: &HeaderMap) -> Option<usize> {
     // hyper has checked it: one number, and none beside a Transfer-Encoding.
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn broken_off(error: &axum::Error) -> String {
-    format!("The body broke off: {}. Nothing of it was recorded.", crate::error::chain(error))
+    format!("The body broke off: {}. Nothing of it was recorded.", tollgate_ledger::chain(error))
 }
 
 /// Which decompression a request asks for: none, or one.

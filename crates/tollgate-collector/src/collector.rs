@@ -80,14 +80,9 @@ impl Collector {
         let settings = self.settings;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
-        let (queue, mut committer) = commit::start(
-            self.ledger.writer,
-            settings.group_batches_max,
-            settings.queue_batches_max,
-            metrics.clone(),
-            health.clone(),
-        )?;
-        let post = Arc::new(Post::new(&settings, queue.clone(), metrics.clone()));
+        let (queue, mut committer) =
+            commit::start(self.ledger.writer, &settings, metrics.clone(), health.clone())?;
+        let post = Arc::new(Post::new(&settings, self.ledger.preparer, queue.clone(), metrics.clone()));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 
         let limits = ConnectionLimits::of(&settings);
@@ -102,7 +97,11 @@ impl Collector {
             name: ListenerName::admin,
             listener: self.admin,
             router: observed(admin_routes::router(Arc::new(admin)), ListenerName::admin, metrics.clone()),
-            limits: ConnectionLimits { connections_max: ADMIN_CONNECTIONS_MAX, ..limits },
+            limits: ConnectionLimits {
+                connections_max: ADMIN_CONNECTIONS_MAX,
+                address_connections_max: ADMIN_CONNECTIONS_MAX,
+                ..limits
+            },
             metrics,
         });
 

@@ -6,19 +6,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::time::timeout;
-use tollgate_ledger::{Entry, LedgerError, Outcome, Remedy, Writer};
-use tollgate_wire::Timestamp;
+use tollgate_ledger::{LedgerError, Outcome, Prepared, Remedy, Writer, chain};
 use tracing::{debug, error, warn};
 
-use crate::CollectorError;
 use crate::budget::Reservation;
-use crate::error::chain;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::{CollectorError, Settings};
 
 /// Why the entries of one request are not acknowledged. Some of them may be written all the same; the sender sends them
 /// again and they come back as duplicates.
@@ -30,6 +28,8 @@ pub(crate) enum Unrecorded {
     Busy,
     /// There is no room on the disk.
     DiskFull,
+    /// It cannot be recorded, now or later.
+    Never,
     /// The ledger is closed for writing.
     Closed,
 }
@@ -45,6 +45,8 @@ pub(crate) struct CommitQueue {
     turn: Arc<Semaphore>,
     /// Batches in `jobs`.
     n_waiting: Arc<AtomicUsize>,
+    /// How long a large request waits for its turn, at most, with its body in memory.
+    turn_wait: Duration,
     /// A request with more batches than this is a large one.
     room_share_max: usize,
 }
@@ -52,9 +54,12 @@ pub(crate) struct CommitQueue {
 /// Part of the room that one request may take. The rest is for others.
 const ROOM_SHARE: usize = 4;
 
-/// How long a large request waits for its turn, at most, with its body in memory. Some groups' time: a disk that takes longer
-/// does not take what comes.
-const TURN_WAIT_MS: u64 = 10_000;
+/// A body has at least one batch for so many bytes: the longest that controllers send.
+const LONG_BATCH_BYTES: usize = 4 << 10;
+
+/// After a group of several requests could never be recorded, how long each request is a group of its own. One of them is to
+/// blame and comes again, with many senders after five minutes; then it is alone, and told so.
+const APART_MS: u64 = 600_000;
 
 /// The thread that owns the ledger's write half, seen from outside.
 pub(crate) struct Committer {
@@ -68,7 +73,9 @@ enum Message {
 
 /// The entries of one request on their way into the ledger.
 struct Job {
-    entries: Vec<Entry>,
+    request: Prepared,
+    /// Of each entry.
+    n_metrics: Vec<usize>,
     answer: oneshot::Sender<Result<Recorded, Unrecorded>>,
     /// Given back when the job is taken into a group.
     place: Place,
@@ -100,8 +107,7 @@ impl Drop for Place {
 /// Starts the thread that owns `writer`.
 pub(crate) fn start(
     writer: Box<dyn Writer>,
-    group_batches_max: usize,
-    queue_batches_max: usize,
+    settings: &Settings,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 ) -> Result<(CommitQueue, Committer), CollectorError> {
@@ -110,12 +116,14 @@ pub(crate) fn start(
     let (end, ended) = oneshot::channel();
     let queue = CommitQueue {
         jobs,
-        room: Arc::new(Semaphore::new(queue_batches_max)),
+        room: Arc::new(Semaphore::new(settings.queue_batches_max)),
         turn: Arc::new(Semaphore::new(1)),
         n_waiting: Arc::default(),
-        room_share_max: (queue_batches_max / ROOM_SHARE).max(1),
+        turn_wait: Duration::from_millis(settings.turn_timeout_ms),
+        room_share_max: (settings.queue_batches_max / ROOM_SHARE).max(1),
     };
-    let committer = CommitterThread { group_batches_max, metrics, health };
+    let group_batches_max = settings.group_batches_max;
+    let mut committer = CommitterThread { group_batches_max, apart_until: None, metrics, health };
     thread::Builder::new()
         .name("committer".to_owned())
         .spawn(move || {
@@ -128,18 +136,19 @@ pub(crate) fn start(
 }
 
 impl CommitQueue {
-    /// Makes the entries durable and says what became of each, in the same order.
+    /// Makes a request's entries durable and says what became of each, in the same order.
     ///
     /// A request is let in at once or not at all, except for a large one, which waits for its turn. When the answer is
     /// dropped half-way by then, the entries are recorded all the same.
     pub(crate) async fn commit(
         &self,
-        entries: Vec<Entry>,
+        request: Prepared,
+        n_metrics: Vec<usize>,
         reservation: Reservation,
     ) -> Result<Recorded, Unrecorded> {
-        let place = self.place(entries.len()).await?;
+        let place = self.place(request.n_entries).await?;
         let (answer, outcomes) = oneshot::channel();
-        let job = Job { entries, answer, place, reservation };
+        let job = Job { request, n_metrics, answer, place, reservation };
         self.jobs.send(Message::Record(job)).map_err(|_| Unrecorded::Closed)?;
         // A job that the committer drops unanswered was not recorded: the ledger is closed.
         outcomes.await.unwrap_or(Err(Unrecorded::Closed))
@@ -155,7 +164,7 @@ impl CommitQueue {
         } else {
             // In the order in which they came.
             let turn = self.turn.clone().acquire_owned();
-            match timeout(Duration::from_millis(TURN_WAIT_MS), turn).await {
+            match timeout(self.turn_wait, turn).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => return Err(Unrecorded::Closed),
                 Err(_elapsed) => return Err(Unrecorded::QueueFull),
@@ -165,11 +174,13 @@ impl CommitQueue {
         Ok(Place { _permit: permit, n_batches, n_waiting: self.n_waiting.clone() })
     }
 
-    /// Whether nothing can be committed just now, however small: worth knowing before a body is read.
-    pub(crate) fn refuses_all(&self) -> Option<Unrecorded> {
+    /// Whether a request with a body of about so many bytes would be refused just now: worth knowing before the body is read.
+    pub(crate) fn refuses(&self, n_body_bytes: usize) -> Option<Unrecorded> {
+        // Of a large request, which does not need the room, no more is asked than of a middling one: else it would never be read.
+        let n_batches = (n_body_bytes / LONG_BATCH_BYTES).min(self.room_share_max / 8).max(1);
         if self.room.is_closed() || self.jobs.is_closed() {
             Some(Unrecorded::Closed)
-        } else if self.room.available_permits() == 0 {
+        } else if self.room.available_permits() < n_batches {
             Some(Unrecorded::QueueFull)
         } else {
             None
@@ -204,6 +215,8 @@ impl Committer {
 /// What the committer's thread owns besides the writer.
 struct CommitterThread {
     group_batches_max: usize,
+    /// Until then each request is a group of its own.
+    apart_until: Option<Instant>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -212,12 +225,15 @@ impl CommitterThread {
     /// Records group after group until the queue is closed or the ledger fails for good. Whatever is still in the queue
     /// when this returns is dropped with it, which answers its waiters that the ledger is closed.
     fn run(
-        &self,
+        &mut self,
         mut writer: Box<dyn Writer>,
         mut waiting: mpsc::UnboundedReceiver<Message>,
     ) -> Result<(), LedgerError> {
         let mut queue = Queue { waiting: &mut waiting, held: None, open: true };
-        while let Some(group) = queue.next_group(self.group_batches_max) {
+        loop {
+            let apart = self.apart_until.is_some_and(|until| Instant::now() < until);
+            let batches_max = if apart { 1 } else { self.group_batches_max };
+            let Some(group) = queue.next_group(batches_max) else { break };
             if let Err(end) = self.record(writer.as_mut(), group) {
                 error!(error = %chain(&end), "the ledger failed: nothing more is acknowledged until a restart");
                 return Err(end);
@@ -230,22 +246,21 @@ impl CommitterThread {
     }
 
     /// Makes one group durable and answers its waiters. An error is the end of the ledger.
-    fn record(&self, writer: &mut dyn Writer, group: Vec<Job>) -> Result<(), LedgerError> {
-        let mut entries = Vec::with_capacity(group.iter().map(|job| job.entries.len()).sum());
+    fn record(&mut self, writer: &mut dyn Writer, group: Vec<Job>) -> Result<(), LedgerError> {
+        let mut requests = Vec::with_capacity(group.len());
         let mut waiters = Vec::with_capacity(group.len());
-        for job in group {
-            drop(job.place);
-            waiters.push((job.entries.len(), job.answer, job.reservation));
-            entries.extend(job.entries);
+        let mut n_metrics_each = Vec::new();
+        for Job { request, n_metrics, answer, place, reservation } in group {
+            drop(place);
+            waiters.push((request.n_entries, answer, reservation));
+            n_metrics_each.extend(n_metrics);
+            requests.push(request);
         }
-        let n_entries = entries.len();
-        let n_metrics_each: Vec<usize> = entries.iter().map(n_metrics).collect();
+        let n_entries: usize = requests.iter().map(|request| request.n_entries).sum();
         let started = Instant::now();
-        #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole group")]
-        let received = Timestamp::from_system_time(SystemTime::now());
 
         // IMPORTANT: nothing is answered before this returned; an acknowledgement is a promise that survives power loss.
-        let recorded = writer.record(entries, received);
+        let recorded = writer.record_prepared(requests);
 
         let took = started.elapsed();
         match recorded {
@@ -278,12 +293,18 @@ impl CommitterThread {
                 let unrecorded = match failure.remedy() {
                     Remedy::Retry => Unrecorded::Busy,
                     Remedy::FreeSpace => Unrecorded::DiskFull,
-                    Remedy::Restart | Remedy::Repair => Unrecorded::Closed,
+                    Remedy::Repair if waiters.len() == 1 => Unrecorded::Never,
+                    // Most of them are innocent: they come again, each by itself.
+                    Remedy::Repair => Unrecorded::Busy,
+                    Remedy::Restart => Unrecorded::Closed,
                 };
+                if failure.remedy() == Remedy::Repair {
+                    self.apart_until = Some(Instant::now() + Duration::from_millis(APART_MS));
+                }
                 match unrecorded {
                     Unrecorded::DiskFull => self.health.set_disk_full(),
                     Unrecorded::Closed => self.health.set_ledger_closed(),
-                    Unrecorded::QueueFull | Unrecorded::Busy => {}
+                    Unrecorded::QueueFull | Unrecorded::Busy | Unrecorded::Never => {}
                 }
                 warn!(
                     n_batches = n_entries,
@@ -297,13 +318,6 @@ impl CommitterThread {
                 if unrecorded == Unrecorded::Closed { Err(failure) } else { Ok(()) }
             }
         }
-    }
-}
-
-fn n_metrics(entry: &Entry) -> usize {
-    match entry {
-        Entry::Batch(batch) => batch.readings().len(),
-        Entry::Quarantine(_) => 0,
     }
 }
 
@@ -323,16 +337,16 @@ impl Queue<'_> {
             Some(job) => job,
             None => self.wait()?,
         };
-        let mut n_batches = first.entries.len();
+        let mut n_batches = first.request.n_entries;
         let mut group = vec![first];
         while n_batches < batches_max
             && let Some(job) = self.take_waiting()
         {
-            if batches_max < n_batches + job.entries.len() {
+            if batches_max < n_batches + job.request.n_entries {
                 self.held = Some(job);
                 break;
             }
-            n_batches += job.entries.len();
+            n_batches += job.request.n_entries;
             group.push(job);
         }
         Some(group)

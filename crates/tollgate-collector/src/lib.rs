@@ -1,6 +1,6 @@
 //! The HTTP side of a metering collector: batches come in on one listener, operators look at another.
 //!
-//! A post's way is the order of the modules: a connection (`server`) carries a request to its route (`wire_routes`),
+//! A post's way is the order of the modules: a connection (`server`, `sources`) carries a request to its route (`wire_routes`),
 //! which (`post`) reads it within limits (`body`, `budget`, `decompress`), decides on each element (`decode`),
 //! has all of them made durable together with those of other requests (`commit`), and only then answers (`reply`).
 //! What fails on the way becomes a `problem`: the only place that knows status codes.
@@ -26,6 +26,7 @@ mod quarantine_routes;
 mod reply;
 mod server;
 mod settings;
+mod sources;
 mod timed_writes;
 mod wire_routes;
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::SystemTime;
 
 use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::Outcome;
-use tollgate_wire::Nanoseconds;
+use tollgate_ledger::{Outcome, Prepared, Preparer};
+use tollgate_rules::Posted;
+use tollgate_wire::{Nanoseconds, Timestamp};
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
@@ -40,6 +42,7 @@ pub(crate) struct Post {
     pub(crate) budget: Budget,
     pub(crate) queue: CommitQueue,
     pub(crate) metrics: Arc<Metrics>,
+    preparer: Arc<dyn Preparer>,
     /// As many as there are cores: what decodes beyond that only takes memory.
     workers: Arc<Semaphore>,
     /// One permit: large bodies are decoded one after the other.
@@ -50,12 +53,18 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    pub(crate) fn new(settings: &Settings, queue: CommitQueue, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        preparer: Arc<dyn Preparer>,
+        queue: CommitQueue,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let n_workers = available_parallelism().map_or(1, usize::from);
         Self {
             budget: Budget::new(settings.in_flight_bytes_max),
             queue,
             metrics,
+            preparer,
             workers: Arc::new(Semaphore::new(n_workers)),
             large: Arc::new(Semaphore::new(1)),
             body_limits: BodyLimits::of(settings),
@@ -67,7 +76,7 @@ impl Post {
     /// Records what was posted and gives the body of the answer, which counts as held until it has been written.
     pub(crate) async fn answer(&self, request: Request, shape: AnswerShape) -> Result<Bytes, Problem> {
         let (head, body) = request.into_parts();
-        if let Some(unrecorded) = self.queue.refuses_all() {
+        if let Some(unrecorded) = self.queue.refuses(body::announced_length(&head.headers).unwrap_or(1)) {
             body::throw_away(&head.headers, body);
             return Err(unrecorded.into());
         }
@@ -78,16 +87,17 @@ impl Post {
         let (body_bytes_max, batches_max) = (self.body_limits.body_bytes_max, self.batches_max);
         let metrics = self.metrics.clone();
         let turn = self.turn_if_large(&received).await;
+        let preparer = self.preparer.clone();
         let decide = move || {
             let _turn = turn;
-            decide(received, body_bytes_max, batches_max, &metrics)
+            decide(received, body_bytes_max, batches_max, &*preparer, &metrics)
         };
-        let (Decoded { entries, posted }, reservation) = self.work(is_small, decide).await??;
+        let Decided { request, n_metrics, posted, reservation } = self.work(is_small, decide).await??;
 
-        let Recorded { outcomes, reservation } = if entries.is_empty() {
+        let Recorded { outcomes, reservation } = if posted.is_empty() {
             Recorded { outcomes: Vec::new(), reservation } // Nothing to promise, so nothing to wait for.
         } else {
-            self.queue.commit(entries, reservation).await?
+            self.queue.commit(request, n_metrics, reservation).await?
         };
         log(&outcomes);
 
@@ -134,18 +144,35 @@ impl Post {
     }
 }
 
-/// From the bytes that came to what is recorded of them, and what that holds of the budget.
+/// A request on its way into the ledger.
+struct Decided {
+    request: Prepared,
+    /// Of each element.
+    n_metrics: Vec<usize>,
+    /// What its answer needs.
+    posted: Vec<Posted>,
+    /// What it holds of the budget.
+    reservation: Reservation,
+}
+
+/// From the bytes that came to what is recorded of them.
 fn decide(
     received: Received,
     body_bytes_max: usize,
     batches_max: usize,
+    preparer: &dyn Preparer,
     metrics: &Metrics,
-) -> Result<(Decoded, Reservation), Problem> {
+) -> Result<Decided, Problem> {
     let mut reservation = received.reservation;
     let document = decompress(received.bytes, received.encoding, body_bytes_max)?;
     metrics.count_body(document.len());
-    let decoded = decode(&document, batches_max, &mut reservation)?;
-    Ok((decoded, reservation))
+    let Decoded { entries, posted } = decode(&document, batches_max, &mut reservation)?;
+    drop(document);
+    let n_metrics = entries.iter().map(|entry| entry.batch().map_or(0, |batch| batch.readings().len()));
+    let n_metrics = n_metrics.collect();
+    #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole request")]
+    let received = Timestamp::from_system_time(SystemTime::now());
+    Ok(Decided { request: preparer.prepare(entries, received), n_metrics, posted, reservation })
 }
 
 impl From<Unrecorded> for Problem {
@@ -154,6 +181,7 @@ impl From<Unrecorded> for Problem {
             Unrecorded::QueueFull => Self::Overloaded { what: "batches" },
             Unrecorded::Busy => Self::LedgerBusy,
             Unrecorded::DiskFull => Self::DiskFull,
+            Unrecorded::Never => Self::Unrecordable,
             Unrecorded::Closed => Self::LedgerClosed,
         }
     }

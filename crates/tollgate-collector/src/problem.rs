@@ -38,6 +38,8 @@ pub(crate) enum Problem {
     DiskFull,
     /// The ledger is closed for writing.
     LedgerClosed,
+    /// The ledger cannot record this, now or later.
+    Unrecordable,
     /// A probe asked, and batches should not be sent here just now.
     NotReady { reason: &'static str },
     /// A parameter of a query is not understood.
@@ -104,6 +106,9 @@ impl Problem {
             Self::UnsupportedEncoding { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", "The encoding is not supported")
             }
+            Self::Unrecordable => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "unrecordable", "The ledger cannot record this")
+            }
             Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "What is stored is damaged"),
             Self::Bug => (StatusCode::INTERNAL_SERVER_ERROR, "bug", "The collector has a bug"),
             Self::Overloaded { .. } => {
@@ -158,6 +163,10 @@ impl Problem {
             Self::LedgerClosed => {
                 "Nothing is acknowledged: send it again when the collector has restarted.".to_owned()
             }
+            Self::Unrecordable => {
+                "Nothing is acknowledged, and will not be when it comes again: the collector's log says why."
+                    .to_owned()
+            }
             Self::NotReady { reason } => format!("Not ready: {reason}."),
             Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
@@ -196,6 +205,7 @@ impl Problem {
             | Self::NoSuchPath
             | Self::NoSuchItem { .. }
             | Self::MethodNotAllowed
+            | Self::Unrecordable
             | Self::Damaged
             | Self::Bug => {}
         }

@@ -23,6 +23,7 @@ use tracing::{debug, error, warn};
 
 use crate::Settings;
 use crate::metrics::{ListenerName, Metrics};
+use crate::sources::Sources;
 use crate::timed_writes::TimedWrites;
 
 /// Heads are small: a dozen headers of a Go client. What is larger is answered 431.
@@ -45,6 +46,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
     pub(crate) connections_max: usize,
+    pub(crate) address_connections_max: usize,
     pub(crate) header_timeout: Duration,
     pub(crate) write_timeout: Duration,
 }
@@ -53,6 +55,7 @@ impl ConnectionLimits {
     pub(crate) fn of(settings: &Settings) -> Self {
         Self {
             connections_max: settings.connections_max,
+            address_connections_max: settings.address_connections_max,
             header_timeout: Duration::from_millis(settings.header_timeout_ms),
             write_timeout: Duration::from_millis(settings.write_timeout_ms),
         }
@@ -84,6 +87,7 @@ impl Server {
     /// Serves until the phase says otherwise, then lets the requests in flight end.
     pub(crate) async fn serve(self, mut phase: watch::Receiver<Phase>) {
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
+        let sources = Sources::new(self.limits.address_connections_max);
         let mut connections = JoinSet::new();
         loop {
             // No slot, no accept: who comes now waits in the kernel's queue.
@@ -97,10 +101,15 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let Some(share) = sources.share(peer.ip()) else {
+                        self.metrics.count_connection_refusal();
+                        debug!(listener = self.name.as_str(), %peer, "closed a connection: its address has too many");
+                        continue;
+                    };
                     let connection = self.connection(stream, Peer(peer), phase.clone());
                     connections.spawn(async move {
                         connection.await;
-                        drop(slot);
+                        drop((slot, share));
                     });
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -181,7 +190,7 @@ impl Server {
                 debug!(
                     listener = name.as_str(),
                     peer = %peer.0,
-                    error = %crate::error::chain(&error),
+                    error = %tollgate_ledger::chain(&error),
                     "a connection broke off"
                 );
             }

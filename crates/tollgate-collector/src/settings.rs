@@ -42,13 +42,19 @@ pub struct Settings {
     pub write_timeout_ms: u64,
     /// Open connections of senders, at most; more wait in the kernel's queue. Each takes a file and some 20 KiB.
     pub connections_max: usize,
+    /// Open connections of one address, at most; one more is closed unanswered. Of IPv6 a /64 counts as one address: it is one
+    /// network's, which can use all of it. Every sender behind one proxy has the proxy's: raise it to `connections_max` there.
+    pub address_connections_max: usize,
     /// Batches made durable with one sync, at most. Larger is faster; each waits for the slowest. A request with more
     /// is a group of its own.
     pub group_batches_max: usize,
     /// Batches that may wait for their group, at most; beyond that a request is answered 503. Some groups' worth:
     /// enough to keep the disk busy, little enough that nobody waits long. A request with more than a quarter of it waits
-    /// beside the others instead, for up to ten seconds, and such requests take turns: one at a time.
+    /// beside the others instead, for up to `turn_timeout_ms`, and such requests take turns: one at a time.
     pub queue_batches_max: usize,
+    /// How long a request with more than a quarter of `queue_batches_max` waits for its turn, with its body in memory; then it is
+    /// answered 503. Some groups' time: a disk that takes longer does not take what comes.
+    pub turn_timeout_ms: u64,
     /// How long requests in flight may take to end after the collector was told to stop. Below the 90 seconds after
     /// which a service manager kills.
     pub drain_timeout_ms: u64,
@@ -70,8 +76,10 @@ impl Default for Settings {
             body_timeout_ms: 60_000,
             write_timeout_ms: 60_000,
             connections_max: 4_096,
+            address_connections_max: 1_024,
             group_batches_max: 10_000,
             queue_batches_max: 50_000,
+            turn_timeout_ms: 10_000,
             drain_timeout_ms: 30_000,
             grace_period_seconds: 0,
         }
@@ -93,8 +101,10 @@ impl Settings {
             body_timeout_ms: 600,
             write_timeout_ms: 1_000,
             connections_max: 64,
+            address_connections_max: 64,
             group_batches_max: 100,
             queue_batches_max: 200,
+            turn_timeout_ms: 10_000,
             drain_timeout_ms: 5_000,
             grace_period_seconds: 0,
         }
@@ -120,6 +130,7 @@ impl Settings {
             ("compressed_bytes_max", self.compressed_bytes_max),
             ("request_batches_max", self.request_batches_max),
             ("connections_max", self.connections_max),
+            ("address_connections_max", self.address_connections_max),
             ("group_batches_max", self.group_batches_max),
             ("queue_batches_max", self.queue_batches_max),
         ] {
@@ -141,6 +152,7 @@ impl Settings {
             ("header_timeout_ms", self.header_timeout_ms),
             ("body_timeout_ms", self.body_timeout_ms),
             ("write_timeout_ms", self.write_timeout_ms),
+            ("turn_timeout_ms", self.turn_timeout_ms),
             ("drain_timeout_ms", self.drain_timeout_ms),
         ] {
             if value == 0 || DAY_MS < value {

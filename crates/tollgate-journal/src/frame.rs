@@ -75,6 +75,11 @@ impl Form {
         Self { flags: PACKED, ..Self::plain(payload) }
     }
 
+    /// Compressed, in one part or several.
+    pub(crate) fn packed_bytes(unpacked_bytes: u32) -> Self {
+        Self { flags: PACKED, unpacked_bytes }
+    }
+
     pub(crate) fn is_packed(self) -> bool {
         self.flags & PACKED != 0
     }
@@ -107,7 +112,8 @@ impl Form {
         };
         match self.flags & !COMPACTED {
             0 => content_bytes == self.unpacked_bytes,
-            PACKED => content_bytes < self.unpacked_bytes,
+            // Parts of which some became longer may be longer altogether.
+            PACKED => 0 < content_bytes,
             _ => false,
         }
     }

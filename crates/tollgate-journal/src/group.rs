@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use crate::frame::{FrameHeader, split_records};
 use crate::pack::Unpacker;
-use crate::{Fault, GroupPosition, RecordPosition};
+use crate::{Checkpoint, Fault, GroupPosition, RecordPosition};
 
 /// One group, checked.
 #[derive(Debug, Clone)]
 pub struct Group {
     position: GroupPosition,
+    chain: [u8; 32],
     payload: Vec<u8>,
     records: Vec<Range<usize>>,
 }
@@ -25,13 +26,19 @@ impl Group {
         let payload = unpacker.unpack(header, stored)?;
         let records = split_records(&payload, header.n_records)?;
         let position = GroupPosition { sequence: header.link.sequence, segment, offset };
-        Ok(Self { position, payload, records })
+        Ok(Self { position, chain: header.link.chain, payload, records })
     }
 
     /// Where it is.
     #[must_use]
     pub fn position(&self) -> GroupPosition {
         self.position
+    }
+
+    /// The place behind it.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { sequence: self.position.sequence, chain: self.chain }
     }
 
     /// Its records in order, each with which it is.

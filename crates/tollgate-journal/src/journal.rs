@@ -1,5 +1,6 @@
 //! Writing a journal.
 
+use std::borrow::Borrow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -7,12 +8,17 @@ use std::sync::{Arc, PoisonError};
 use crate::attest::Attested;
 use crate::compact::{Compactor, Shared};
 use crate::error::is_full;
-use crate::format::{Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
+use crate::format::{
+    GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader,
+    segment_name,
+};
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::pack::Packer;
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, GroupPosition, JournalError, Lock, Reader, Records, Recovery, Visitor};
+use crate::{
+    Checkpoint, Disk, GroupPosition, JournalError, Lock, Packed, Reader, Records, Recovery, Visitor,
+};
 
 /// A sixth of the bytes for half of the time more; `docs/decisions/0003-groups-are-compressed.md` has the figures.
 const COMPRESSION_LEVEL: i32 = 1;
@@ -146,6 +152,36 @@ impl Journal {
         packer.iter_mut().for_each(Packer::clear);
         self.packer = packer;
         appended
+    }
+
+    /// As [`Journal::append`] of the records of all `parts`, which were compressed before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`].
+    pub fn append_packed<P: Borrow<Packed>>(&mut self, parts: &[P]) -> Result<GroupPosition, JournalError> {
+        if self.is_closed {
+            return Err(JournalError::Closed { path: self.disk.folder().into() });
+        }
+        let parts: Vec<&Packed> = parts.iter().map(Borrow::borrow).collect();
+        let n_records: usize = parts.iter().map(|part| part.n_records).sum();
+        let bytes: u64 = parts.iter().map(|part| part.payload_bytes as u64).sum();
+        let packed_bytes: u64 = parts.iter().map(|part| part.bytes.len() as u64).sum();
+        let fits = bytes.max(packed_bytes) <= GROUP_BYTES_MAX && n_records <= GROUP_RECORDS_MAX as usize;
+        let (Ok(n_records), Ok(unpacked_bytes), true) =
+            (u32::try_from(n_records), u32::try_from(bytes), fits)
+        else {
+            return Err(JournalError::TooLarge { bytes, n_records });
+        };
+        let form = Form::packed_bytes(unpacked_bytes);
+        match &parts[..] {
+            [part] => self.append_payload(n_records, form, &part.bytes),
+            parts => {
+                let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();
+                let payload = payload.concat();
+                self.append_payload(n_records, form, &payload)
+            }
+        }
     }
 
     /// Writes the group with `payload`, which is stored as it is given.

@@ -45,6 +45,7 @@ pub use format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind};
 pub use group::Group;
 pub use groups::{Groups, Tail};
 pub use journal::{Journal, Options};
+pub use pack::{Packed, Packer};
 pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
 pub use records::Records;

@@ -5,8 +5,8 @@ use std::io;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::Fault;
 use crate::frame::{Form, FrameHeader};
+use crate::{Fault, Records};
 
 /// A payload that is shorter is stored as it is: there is little to gain, and a reader has it sooner.
 const PACKED_BYTES_MIN: usize = 512;
@@ -14,15 +14,65 @@ const PACKED_BYTES_MIN: usize = 512;
 /// Memory for a compressed payload that is kept from one group to the next, at most.
 const BYTES_KEPT: usize = 4 << 20;
 
+/// Records that were compressed before the group was made that they are a part of.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) n_records: usize,
+    /// Of the records with their lengths.
+    pub(crate) payload_bytes: usize,
+}
+
+impl Packed {
+    /// How many bytes the records take when they are not compressed.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// The records again.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory.
+    pub fn unpack(&self) -> io::Result<Records> {
+        let mut bytes = Vec::with_capacity(self.payload_bytes);
+        Decompressor::new()?.decompress_to_buffer(&self.bytes, &mut bytes)?;
+        Ok(Records::from_bytes(bytes, self.n_records))
+    }
+}
+
 /// Compresses one payload after the other.
-pub(crate) struct Packer {
+pub struct Packer {
     compressor: Compressor<'static>,
     packed: Vec<u8>,
 }
 
 impl Packer {
-    pub(crate) fn new(level: i32) -> io::Result<Self> {
+    /// Compresses at the zstd level `level`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such level, or no memory.
+    pub fn new(level: i32) -> io::Result<Self> {
         Ok(Self { compressor: Compressor::new(level)?, packed: Vec::new() })
+    }
+
+    /// Compresses records for [`crate::Journal::append_packed`], on any thread.
+    ///
+    /// # Panics
+    ///
+    /// When there is no memory for the compressor.
+    pub fn pack_records(&mut self, records: &Records) -> Packed {
+        let payload = records.as_bytes();
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(payload.len()));
+        let compressed = self.compressor.compress_to_buffer(payload, &mut self.packed);
+        compressed.expect("there is room for every outcome, so only a lack of memory is left");
+        // A copy of what it needs and no more: the room for it was for the worst case.
+        let bytes = self.packed.clone();
+        self.packed.shrink_to(BYTES_KEPT);
+        Packed { bytes, n_records: records.len(), payload_bytes: payload.len() }
     }
 
     /// The payload as it is to be stored: compressed, if it becomes smaller by it.

@@ -45,6 +45,22 @@ impl Records {
         self.n_records += 1;
     }
 
+    /// What [`Records::as_bytes`] gave.
+    pub(crate) fn from_bytes(bytes: Vec<u8>, n_records: usize) -> Self {
+        Self { bytes, n_records }
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            let (length, bytes) = rest.split_first_chunk()?;
+            let (record, later) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = later;
+            Some(record)
+        })
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -86,6 +102,7 @@ mod tests {
         records.push_with(|bytes| bytes.push(7));
         assert_eq!((records.len(), records.n_bytes()), (3, 16));
         assert_eq!(records.as_bytes(), b"\x03\0\0\0one\0\0\0\0\x01\0\0\0\x07");
+        assert_eq!(records.iter().collect::<Vec<_>>(), [&b"one"[..], b"", b"\x07"]);
         records.clear();
         assert_eq!((records.len(), records.n_bytes(), records.is_empty()), (0, 0, true));
     }

@@ -36,9 +36,10 @@ pub(crate) struct OpenEnd {
     pub(crate) attest_file: AttestFile,
 }
 
-/// Checks the journal from `after` on, finds its end, and makes all before it durable. The caller holds the lock.
+/// Checks the journal from `after` on, or from where the visitor resumes, finds its end, and makes all before it durable.
+/// The caller holds the lock.
 ///
-/// What is before `after` was durable then, and is not read.
+/// What is before that was durable then, and is not read.
 ///
 /// Each step can be cut short and done again from the start.
 pub(crate) fn recover<V: Visitor>(
@@ -61,7 +62,7 @@ pub(crate) fn recover<V: Visitor>(
 
     let mut groups = match after {
         Some(after) => Groups::after(disk.clone(), after)?,
-        None => Groups::from_start(disk.clone())?,
+        None => resume(disk, visitor)?,
     };
     let first = groups.segment_header().number;
     let n_bytes_total =
@@ -84,6 +85,17 @@ pub(crate) fn recover<V: Visitor>(
     let end = settle(&**disk, &groups, rewrite_from, &leftovers)?;
     let recovery = Recovery { is_new, n_segments: last, end: groups.checkpoint(), dropped: groups.tail() };
     Ok((end, recovery))
+}
+
+/// The groups that the visitor has not seen.
+fn resume<V: Visitor>(disk: &Arc<dyn Disk>, visitor: &mut V) -> Result<Groups, V::Error> {
+    if let Some(seen) = visitor.resume()? {
+        match Groups::after(disk.clone(), &seen) {
+            Err(JournalError::UnknownCheckpoint { .. }) => visitor.start_over()?,
+            groups => return Ok(groups?),
+        }
+    }
+    Ok(Groups::from_start(disk.clone())?)
 }
 
 /// Makes what the walk found durable and ready to be appended to.

@@ -1,6 +1,6 @@
 //! What is shown of a journal while it is opened.
 
-use crate::{Group, JournalError, Tail};
+use crate::{Checkpoint, Group, JournalError, Tail};
 
 /// How far a walk has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,26 @@ pub struct Progress {
 pub trait Visitor {
     /// Why opening fails.
     type Error: From<JournalError>;
+
+    /// Up to where it has seen the journal already, so that the walk begins there; `None` from the start. Asked once, when
+    /// nobody else can have the journal open for writing any longer.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot tell. Then opening fails, and nothing was changed.
+    fn resume(&mut self) -> Result<Option<Checkpoint>, Self::Error> {
+        Ok(None)
+    }
+
+    /// Hears that the journal does not hold what it held when it was seen up to [`Visitor::resume`]: what was derived
+    /// from that is of no use, and the walk begins at the first group.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot begin anew. Then opening fails, and nothing was changed.
+    fn start_over(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Takes the next group.
     ///

@@ -4,7 +4,7 @@ use tollgate_journal::{JournalError, RecordPosition};
 use tollgate_ledger::{LedgerError, Remedy};
 use tollgate_rules::{BatchId, RecoverError};
 
-use crate::index::Contradiction;
+use crate::index::{Contradiction, IndexError};
 use crate::record::RecordError;
 
 /// Why a record cannot be used, though the journal holds it as it was written.
@@ -59,10 +59,19 @@ pub(crate) fn at_read(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
     }
 }
 
+/// While `step`, which fits after "failed to".
+pub(crate) fn of_index(step: impl Into<String>) -> impl FnOnce(IndexError) -> LedgerError {
+    let step = step.into();
+    |error| {
+        let remedy = if error.is_full() { Remedy::FreeSpace } else { Remedy::Restart };
+        LedgerError::new(remedy, step).because(error)
+    }
+}
+
 /// A record that is stored as it was written, and makes no sense.
 pub(crate) fn unusable(position: RecordPosition, why: Unusable) -> LedgerError {
-    let RecordPosition { segment, offset } = position;
-    let step = format!("use the record at offset {offset} of segment {segment:016x}");
+    let RecordPosition { sequence, index } = position;
+    let step = format!("use record {index} of group {sequence}");
     LedgerError::new(Remedy::Repair, step).because(why)
 }
 
@@ -78,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_can_never_be_recorded_is_not_to_be_tried_again() {
-        let error = at_append(1)(JournalError::TooLarge { bytes: 2, bytes_max: 1 });
+        let error = at_append(1)(JournalError::TooLarge { bytes: 2, n_records: 1 });
         assert_eq!(error.remedy(), Remedy::Repair);
     }
 }

@@ -19,12 +19,15 @@ mod export;
 mod index;
 mod open;
 mod plan;
+mod prepare;
 mod reader;
 mod record;
+mod replay;
 mod verify;
 mod writer;
 
 pub use export::{Export, export};
+pub use index::UpkeepMode;
 pub use open::{EmbeddedLedger, OpenReport, Options};
 pub use tollgate_journal::Progress;
 pub use verify::{VerifyReport, verify, verify_disk};

@@ -1,19 +1,16 @@
 //! Opening a ledger.
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
-use tollgate_journal::{
-    Disk, Group, Journal, JournalError, Kind, Progress, RealDisk, RecordPosition, Tail, Visitor,
-};
+use tollgate_journal::{Disk, Journal, Kind, Packer, Progress, RealDisk, Tail};
 use tollgate_ledger::{Counts, Ledger, LedgerError, Remedy};
-use tollgate_rules::Admitted;
-use tracing::warn;
 
-use crate::error::{Unusable, at_open, at_read, unusable};
-use crate::index::{ElementKey, Index};
+use crate::error::{at_open, at_read};
+use crate::index::UpkeepMode;
+use crate::prepare::EmbeddedPreparer;
 use crate::reader::EmbeddedReader;
-use crate::record::Record;
+use crate::replay::{OpenFailure, Replay};
 use crate::writer::EmbeddedWriter;
 
 /// What the records of a ledger's journal are.
@@ -26,20 +23,35 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// Free bytes that recording leaves on the disk: below, groups are refused with [`Remedy::FreeSpace`].
     pub free_bytes_min: u64,
+    /// The zstd level at which groups are compressed; `None` leaves them as they are.
+    pub compression: Option<i32>,
+    /// Ids that are kept in memory, at least, before the index writes them to the disk. After a crash up to three times as many
+    /// batches are read from the journal at the next start.
+    pub run_ids: usize,
+    /// Who writes the index.
+    pub upkeep: UpkeepMode,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let journal = tollgate_journal::Options::new(KIND);
-        Self { segment_bytes_max: journal.segment_bytes_max, free_bytes_min: journal.free_bytes_min }
+        let tollgate_journal::Options { segment_bytes_max, free_bytes_min, compression, .. } =
+            tollgate_journal::Options::new(KIND);
+        let upkeep = UpkeepMode::Threads;
+        Self { segment_bytes_max, free_bytes_min, compression, run_ids: 100_000, upkeep }
     }
 }
 
 impl Options {
-    /// Small figures, so that a test meets every branch.
+    /// Small figures, so that a test meets every branch, and everything in one order.
     #[must_use]
     pub fn for_testing() -> Self {
-        Self { segment_bytes_max: 4 << 10, free_bytes_min: 0 }
+        Self {
+            segment_bytes_max: 4 << 10,
+            free_bytes_min: 0,
+            run_ids: 5,
+            upkeep: UpkeepMode::Inline,
+            ..Self::default()
+        }
     }
 }
 
@@ -114,16 +126,28 @@ impl EmbeddedLedger {
         options: Options,
         progress: impl FnMut(Progress),
     ) -> Result<(Ledger, OpenReport), LedgerError> {
-        let Options { segment_bytes_max, free_bytes_min } = options;
-        let options = tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min };
+        let Options { segment_bytes_max, free_bytes_min, compression, run_ids, upkeep } = options;
+        let options =
+            tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
         let step = format!("open the ledger in {}", disk.folder().display());
-        let mut replay = Replay { index: Index::default(), progress };
+        let index_disk = disk.clone();
+        let mut replay = Replay {
+            disk: &*index_disk,
+            mode: upkeep,
+            run_entries: run_ids,
+            free_bytes_min,
+            progress,
+            index: None,
+        };
         let opened = Journal::open_visiting(disk, options, &mut replay);
         let (journal, recovery) = opened.map_err(|failure| match failure {
             OpenFailure::Journal(error) => at_open(step)(error),
-            OpenFailure::Unusable(error) => error,
+            OpenFailure::Ledger(error) => error,
         })?;
-        let index = replay.index;
+        let packer = compression.map(Packer::new).transpose().map_err(|error| {
+            LedgerError::new(Remedy::Retry, "prepare the compression of groups").because(error)
+        })?;
+        let (index, upkeep) = replay.index.expect("opening a journal opens the index");
         let report = OpenReport {
             is_new: recovery.is_new,
             counts: index.counts(),
@@ -132,70 +156,12 @@ impl EmbeddedLedger {
             dropped: recovery.dropped,
         };
         let reader = journal.reader();
-        let index = Arc::new(RwLock::new(index));
         let ledger = Ledger {
-            writer: Box::new(EmbeddedWriter::new(journal, index.clone())),
+            preparer: Arc::new(EmbeddedPreparer::new(index.keys, compression)),
+            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep, packer)),
             reader: Arc::new(EmbeddedReader::new(reader, index)),
         };
         Ok((ledger, report))
-    }
-}
-
-/// Builds the index while the journal is opened.
-struct Replay<P> {
-    index: Index,
-    progress: P,
-}
-
-/// Why the journal was not opened.
-enum OpenFailure {
-    Journal(JournalError),
-    Unusable(LedgerError),
-}
-
-impl From<JournalError> for OpenFailure {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
-
-impl<P: FnMut(Progress)> Visitor for Replay<P> {
-    type Error = OpenFailure;
-
-    fn visit(&mut self, group: &Group, progress: Progress) -> Result<(), OpenFailure> {
-        replay(&mut self.index, group).map_err(OpenFailure::Unusable)?;
-        (self.progress)(progress);
-        Ok(())
-    }
-
-    fn before_cut(&mut self, tail: &Tail) {
-        // Logged here and not by the caller: should this process not come so far as to give its report, nothing
-        // else would show that something was cut off.
-        warn!(
-            segment = format_args!("{:016x}", tail.segment),
-            offset = tail.offset,
-            n_bytes = tail.bytes,
-            fault = %tail.fault,
-            "cutting off the end of the journal: a group whose writing never ended, and that was never acknowledged"
-        );
-    }
-}
-
-/// Adds the records of a durable group to the index.
-pub(crate) fn replay(index: &mut Index, group: &Group) -> Result<(), LedgerError> {
-    for (position, bytes) in group.records() {
-        replay_record(index, bytes, position).map_err(|why| unusable(position, why))?;
-    }
-    Ok(())
-}
-
-fn replay_record(index: &mut Index, bytes: &[u8], position: RecordPosition) -> Result<(), Unusable> {
-    match Record::decode(bytes)? {
-        Record::Batch { body, .. } => Ok(index.add_batch(&Admitted::from_canonical(body)?, position)?),
-        Record::Quarantined(element) => {
-            let key = ElementKey::new(element.model_uuid, element.batch_uuid, element.digest);
-            Ok(index.add_quarantined(element.id, key, position)?)
-        }
     }
 }
 

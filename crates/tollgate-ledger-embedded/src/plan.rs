@@ -1,104 +1,163 @@
 //! What becomes of each element of a group, decided before anything is written.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
-use tollgate_ledger::{Entry, Outcome};
-use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
+use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received};
+use tollgate_rules::{Admitted, Digest, Quarantined};
 
-use crate::index::{ElementKey, Index};
+use crate::error::of_index;
+use crate::index::{Already, Facts, Index, IndexError, Key, Known};
+use crate::prepare::{PackedBatches, Request};
 
 /// A group's outcomes, true once its additions are durable.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) additions: Vec<Addition>,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// What one request adds.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) received: Received,
+    pub(crate) additions: Additions,
+}
+
+/// What is new of a request.
+#[derive(Debug)]
+pub(crate) enum Additions {
+    /// All of it.
+    Packed(PackedBatches),
+    Some(Vec<Addition>),
 }
 
 /// Something new.
 #[derive(Debug)]
 pub(crate) enum Addition {
-    Batch(Admitted),
-    Quarantined { id: u64, element: Quarantined },
+    Batch { key: Key, batch: Admitted },
+    Quarantined { key: Key, id: u64, element: Quarantined },
 }
 
-/// Decides on the elements in order, each as if the ones before it were in the index.
-pub(crate) fn plan(index: &Index, group: Vec<Entry>) -> Plan {
-    let mut planner =
-        Planner { index, batches: HashMap::with_capacity(group.len()), quarantined: HashMap::new() };
-    let decisions: Vec<Decision> = group.iter().map(|entry| planner.decide(entry)).collect();
-    let outcomes = decisions.iter().map(|decision| decision.outcome).collect();
-    let additions = group.into_iter().zip(decisions).filter_map(|(entry, decision)| decision.addition(entry));
-    Plan { outcomes, additions: additions.collect() }
-}
-
-/// What becomes of one element.
-#[derive(Debug, Clone, Copy)]
-struct Decision {
-    outcome: Outcome,
-    /// Whether there is nothing equal yet.
-    is_new: bool,
-}
-
-impl Decision {
-    fn addition(self, entry: Entry) -> Option<Addition> {
-        if !self.is_new {
-            return None;
-        }
-        Some(match (entry, self.outcome) {
-            (Entry::Batch(batch), Outcome::Recorded) => Addition::Batch(batch),
-            (Entry::Batch(batch), Outcome::Conflict { quarantine_id: id, recorded }) => {
-                Addition::Quarantined { id, element: Quarantined::conflict(batch, recorded) }
+/// Decides on the elements of the requests in order, each as if the ones before it were in the index.
+pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, LedgerError> {
+    let n_entries = requests.iter().map(|request| request.n_entries).sum();
+    let opened = requests.into_iter().map(|Prepared { received, content, .. }| {
+        Request::new(&index.keys, content).map(|request| (request, received))
+    });
+    let requests = opened.collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<Key> = requests.iter().flat_map(|(request, _)| request.keys()).collect();
+    let failed = |error| of_index(format!("look for {n_entries} elements"))(error);
+    let known = index.find_all(&keys).map_err(failed)?;
+    let mut planner = Planner {
+        index,
+        next_id: index.with_facts(Facts::next_quarantine_id),
+        batches: Pending::default(),
+        quarantined: Pending::default(),
+    };
+    let mut plan =
+        Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(requests.len()) };
+    let (mut rest, mut n_left) = (&known[..], requests.len());
+    for (request, received) in requests {
+        let (known, later) = rest.split_at(request.keys().count());
+        (rest, n_left) = (later, n_left - 1);
+        let additions = match request {
+            Request::Packed(batches) if planner.are_new(&batches, known) => {
+                plan.outcomes.extend(known.iter().map(|_| Outcome::Recorded));
+                // Nobody looks there any more after the last request.
+                if 0 < n_left {
+                    planner.batches.extend(batches.ids.iter().copied());
+                }
+                Additions::Packed(batches)
             }
-            (Entry::Quarantine(element), Outcome::Quarantined { quarantine_id: id }) => {
-                Addition::Quarantined { id, element }
-            }
-            (Entry::Batch(_) | Entry::Quarantine(_), outcome) => {
-                unreachable!("nothing that is new becomes {outcome:?}")
-            }
-        })
+            Request::Packed(batches) => planner.each(batches.unpack()?, known, &mut plan.outcomes)?,
+            request @ Request::Entries { .. } => planner.each(request, known, &mut plan.outcomes)?,
+        };
+        plan.parts.push(Part { received, additions });
     }
+    Ok(plan)
 }
+
+/// New in this group.
+type Pending<T> = HashMap<Key, T, BuildHasherDefault<Already>>;
 
 struct Planner<'a> {
     index: &'a Index,
-    /// New in this group.
-    batches: HashMap<&'a BatchId, Digest>,
-    quarantined: HashMap<ElementKey, u64>,
+    next_id: u64,
+    batches: Pending<Digest>,
+    quarantined: Pending<u64>,
 }
 
-impl<'a> Planner<'a> {
-    fn decide(&mut self, entry: &'a Entry) -> Decision {
-        let batch = match entry {
-            Entry::Batch(batch) => batch,
+impl Planner<'_> {
+    /// Whether none of the batches is known.
+    fn are_new(&self, batches: &PackedBatches, known: &[Option<Known>]) -> bool {
+        known.iter().all(Option::is_none)
+            && (self.batches.is_empty() || !batches.ids.iter().any(|(key, _)| self.batches.contains_key(key)))
+    }
+
+    /// Decides on each entry.
+    fn each(
+        &mut self,
+        request: Request,
+        known: &[Option<Known>],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Additions, LedgerError> {
+        let Request::Entries { entries, keys } = request else { return Ok(Additions::Some(Vec::new())) };
+        let mut additions = Vec::with_capacity(entries.len());
+        for ((entry, key), known) in entries.into_iter().zip(keys).zip(known) {
+            let decided = self.decide(entry, key, *known);
+            let (outcome, addition) = decided.map_err(of_index("look for a quarantined element"))?;
+            outcomes.push(outcome);
+            additions.extend(addition);
+        }
+        Ok(Additions::Some(additions))
+    }
+
+    /// What becomes of an entry, and what it adds; `known` is what the index has under its key.
+    fn decide(
+        &mut self,
+        entry: Entry,
+        key: Key,
+        known: Option<Known>,
+    ) -> Result<(Outcome, Option<Addition>), IndexError> {
+        match entry {
+            Entry::Batch(batch) => self.record(batch, key, known.map(|known| known.digest)),
             Entry::Quarantine(element) => {
-                let (quarantine_id, is_new) = self.set_aside(&element.id, element.digest);
-                return Decision { outcome: Outcome::Quarantined { quarantine_id }, is_new };
-            }
-        };
-        let known = self.index.ids.find(batch.id()).map(|recorded| recorded.digest);
-        match known.or_else(|| self.batches.get(batch.id()).copied()) {
-            None => {
-                self.batches.insert(batch.id(), batch.digest());
-                Decision { outcome: Outcome::Recorded, is_new: true }
-            }
-            Some(recorded) if recorded == batch.digest() => {
-                Decision { outcome: Outcome::Duplicate, is_new: false }
-            }
-            Some(recorded) => {
-                let (quarantine_id, is_new) = self.set_aside(batch.id(), batch.digest());
-                Decision { outcome: Outcome::Conflict { quarantine_id, recorded }, is_new }
+                let (quarantine_id, addition) = self.set_aside(element, key, known.map(|known| known.value));
+                Ok((Outcome::Quarantined { quarantine_id }, addition))
             }
         }
     }
 
-    /// The quarantine's id of an element, and whether it is new.
-    fn set_aside(&mut self, id: &BatchId, digest: Digest) -> (u64, bool) {
-        let key = ElementKey::new(&id.model_uuid, &id.batch_uuid, digest);
-        if let Some(id) = self.index.quarantine.find(key).or_else(|| self.quarantined.get(&key).copied()) {
-            return (id, false);
+    /// `recorded` is the content that is recorded under the batch's id.
+    fn record(
+        &mut self,
+        batch: Admitted,
+        key: Key,
+        recorded: Option<Digest>,
+    ) -> Result<(Outcome, Option<Addition>), IndexError> {
+        let Some(recorded) = recorded.or_else(|| self.batches.get(&key).copied()) else {
+            self.batches.insert(key, batch.digest());
+            return Ok((Outcome::Recorded, Some(Addition::Batch { key, batch })));
+        };
+        if recorded == batch.digest() {
+            return Ok((Outcome::Duplicate, None));
         }
-        let new_id = self.index.quarantine.next_id() + self.quarantined.len() as u64;
-        self.quarantined.insert(key, new_id);
-        (new_id, true)
+        let element = Quarantined::conflict(batch, recorded);
+        let key = self.index.keys.element(&element);
+        let known = self.index.find(key)?.map(|known| known.value);
+        let (quarantine_id, addition) = self.set_aside(element, key, known);
+        Ok((Outcome::Conflict { quarantine_id, recorded }, addition))
+    }
+
+    /// The quarantine's id of an element, and the element when it is new.
+    fn set_aside(&mut self, element: Quarantined, key: Key, known: Option<u64>) -> (u64, Option<Addition>) {
+        if let Some(id) = known.or_else(|| self.quarantined.get(&key).copied()) {
+            return (id, None);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.quarantined.insert(key, id);
+        (id, Some(Addition::Quarantined { key, id, element }))
     }
 }

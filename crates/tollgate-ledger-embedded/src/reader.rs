@@ -1,13 +1,13 @@
 //! The read half.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
 use tollgate_journal::RecordPosition;
 use tollgate_ledger::{Counts, LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
 use tollgate_rules::{BatchId, Digest};
 
-use crate::error::{Unusable, at_read, mismatch};
-use crate::index::Index;
+use crate::error::{Unusable, at_read, mismatch, of_index};
+use crate::index::{Index, unpack};
 use crate::record::{Record, RecordError, SetAside};
 
 /// A page of the quarantine ends behind the body with which it has this many bytes of them: each may be as long as a
@@ -18,16 +18,12 @@ const PAGE_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct EmbeddedReader {
     journal: tollgate_journal::Reader,
-    index: Arc<RwLock<Index>>,
+    index: Arc<Index>,
 }
 
 impl EmbeddedReader {
-    pub(crate) fn new(journal: tollgate_journal::Reader, index: Arc<RwLock<Index>>) -> Self {
+    pub(crate) fn new(journal: tollgate_journal::Reader, index: Arc<Index>) -> Self {
         Self { journal, index }
-    }
-
-    fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn quarantine_item(&self, position: RecordPosition) -> Result<QuarantineItem, LedgerError> {
@@ -61,23 +57,23 @@ fn unreadable(step: &str, error: RecordError) -> LedgerError {
 
 impl Reader for EmbeddedReader {
     fn counts(&self) -> Counts {
-        self.index().counts()
+        self.index.counts()
     }
 
     fn models(&self, page: &Page) -> Result<Vec<ModelSummary>, LedgerError> {
-        Ok(self.index().catalogue.list(page.cursor.as_deref(), page.limit))
+        Ok(self.index.with_facts(|facts| facts.catalogue.list(page.cursor.as_deref(), page.limit)))
     }
 
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError> {
-        Ok(self.index().catalogue.find(model_uuid))
+        Ok(self.index.with_facts(|facts| facts.catalogue.find(model_uuid)))
     }
 
     fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
-        // The lock is not held while the disk is read.
-        let Some(recorded) = self.index().ids.find(id) else { return Ok(None) };
-        let record = self.journal.record(recorded.position).map_err(at_read("read a batch"))?;
+        let found = self.index.find(self.index.keys.batch(id)).map_err(of_index("read a batch"))?;
+        let Some(known) = found else { return Ok(None) };
+        let record = self.journal.record(unpack(known.value)).map_err(at_read("read a batch"))?;
         match Record::decode(&record).map_err(|error| unreadable("read a batch", error))? {
-            Record::Batch { body, .. } if Digest::of(body) == recorded.digest => Ok(Some(body.to_vec())),
+            Record::Batch { body, .. } if Digest::of(body) == known.digest => Ok(Some(body.to_vec())),
             Record::Batch { .. } | Record::Quarantined(_) => Err(mismatch(id)),
         }
     }
@@ -86,10 +82,11 @@ impl Reader for EmbeddedReader {
         let mut items = Vec::new();
         let (mut id, mut n_bytes) = (page.after_id(), 0);
         while items.len() < page.limit && n_bytes < PAGE_BYTES {
-            // The lock is not held while the disk is read.
-            let Some(position) = self.index().quarantine.position_after(id) else { break };
-            let item = self.quarantine_item(position)?;
-            id += 1;
+            let Some(next) = id.checked_add(1) else { break };
+            let found = self.index.find(self.index.keys.quarantine(next));
+            let Some(known) = found.map_err(of_index("read a quarantined element"))? else { break };
+            let item = self.quarantine_item(unpack(known.value))?;
+            id = next;
             n_bytes += item.body.len();
             items.push(item);
         }

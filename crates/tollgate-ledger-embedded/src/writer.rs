@@ -1,116 +1,214 @@
 //! The write half.
 
-use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::borrow::Cow;
+use std::mem;
+use std::sync::Arc;
 
-use tollgate_journal::{Journal, RecordPosition};
-use tollgate_ledger::{Entry, LedgerError, Outcome, Received, Remedy, Writer};
+use tollgate_journal::{GroupPosition, Journal, JournalError, Packed, Packer, Records};
+use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received, Remedy, Writer};
 
-use crate::error::at_append;
-use crate::index::{ElementKey, Index};
-use crate::plan::{Addition, Plan, plan};
+use crate::error::{at_append, of_index};
+use crate::index::{Added, Index, Upkeep};
+use crate::plan::{Addition, Additions, Part, Plan, plan};
+use crate::prepare::PackedBatches;
 use crate::record::{encode_batch, encode_quarantined};
 
 /// Bytes of bodies that go into one group of the journal, at most (one body may be longer): a group is held in memory
 /// while it is written and read.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
-/// Memory for records that is kept from one group to the next, at most.
-const BYTES_KEPT: usize = 4 << 20;
-
 /// Owns the journal.
 #[derive(Debug)]
 pub(crate) struct EmbeddedWriter {
     journal: Journal,
-    index: Arc<RwLock<Index>>,
+    index: Arc<Index>,
+    upkeep: Upkeep,
+    /// `None` when nothing is compressed.
+    packer: Option<Packer>,
     is_closed: bool,
-    /// The records under construction, one after the other; kept for its memory.
-    bytes: Vec<u8>,
+    /// Kept for their memory.
+    records: Records,
 }
 
 impl EmbeddedWriter {
-    pub(crate) fn new(journal: Journal, index: Arc<RwLock<Index>>) -> Self {
-        Self { journal, index, is_closed: false, bytes: Vec::new() }
+    pub(crate) fn new(journal: Journal, index: Arc<Index>, upkeep: Upkeep, packer: Option<Packer>) -> Self {
+        Self { journal, index, upkeep, packer, is_closed: false, records: Records::default() }
     }
 
-    /// Makes `additions` durable, then known.
-    fn commit(&mut self, additions: &[Addition], received: Received) -> Result<(), LedgerError> {
-        self.bytes.clear();
-        let mut start = 0;
-        let ranges: Vec<Range<usize>> = additions
-            .iter()
-            .map(|addition| {
-                match addition {
-                    Addition::Batch(batch) => encode_batch(&mut self.bytes, batch, received),
-                    Addition::Quarantined { id, element } => {
-                        encode_quarantined(&mut self.bytes, *id, element, received);
-                    }
-                }
-                std::mem::replace(&mut start, self.bytes.len())..self.bytes.len()
-            })
-            .collect();
-        let records: Vec<&[u8]> = ranges.into_iter().map(|range| &self.bytes[range]).collect();
-        // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
-        let appended = self.journal.append(&records).map_err(at_append(records.len()));
-        self.bytes.clear();
-        self.bytes.shrink_to(BYTES_KEPT);
-        let appended = appended?;
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (addition, position) in additions.iter().zip(appended.records) {
-            add(&mut index, addition, position);
-        }
-        Ok(())
-    }
-}
-
-fn add(index: &mut Index, addition: &Addition, position: RecordPosition) {
-    let added = match addition {
-        Addition::Batch(batch) => index.add_batch(batch, position),
-        Addition::Quarantined { id, element } => {
-            let key = ElementKey::new(&element.id.model_uuid, &element.id.batch_uuid, element.digest);
-            index.add_quarantined(*id, key, position)
-        }
-    };
-    added.expect("the plan was made with this index, which nobody else writes to");
-}
-
-impl Writer for EmbeddedWriter {
-    fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError> {
-        if self.is_closed {
-            return Err(LedgerError::new(Remedy::Restart, "record in a ledger closed by an earlier failure"));
-        }
-        let Plan { outcomes, additions } = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            plan(&index, group)
-        };
-        for part in split(&additions) {
-            self.commit(part, received)
-                .inspect_err(|error| self.is_closed = error.remedy() == Remedy::Restart)?;
+    fn try_record(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
+        let failed = of_index("make room for new ids in memory");
+        self.upkeep.make_room().map_err(failed)?;
+        let Plan { outcomes, parts } = plan(&self.index, requests)?;
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        let mut parts: Vec<Part> = parts.flat_map(Part::split).collect();
+        while !parts.is_empty() {
+            let later = parts.split_off(n_together(&parts));
+            self.commit(mem::replace(&mut parts, later))?;
         }
         Ok(outcomes)
     }
 
-    fn close(self: Box<Self>) -> Result<(), LedgerError> {
-        let failed = |error| LedgerError::new(Remedy::Restart, "close the ledger").because(error);
-        self.journal.close().map_err(failed)
+    /// Makes what `parts` add durable, then known.
+    fn commit(&mut self, parts: Vec<Part>) -> Result<(), LedgerError> {
+        let n_records = parts.iter().map(Part::n_records).sum();
+        // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
+        let group = self.append(&parts).map_err(at_append(n_records))?;
+        self.index
+            .add(group.sequence, parts.into_iter().flat_map(Part::into_added))
+            .expect("the plan was made with this index, which nobody else adds to");
+        self.upkeep.look_after(self.journal.end());
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[Part]) -> Result<GroupPosition, JournalError> {
+        self.records.clear();
+        if let (Some(packer), true) = (&mut self.packer, parts.iter().any(Part::is_packed)) {
+            let packed = pack(parts, &mut self.records, packer);
+            return self.journal.append_packed(&packed);
+        }
+        parts.iter().for_each(|part| part.write(&mut self.records));
+        self.journal.append(&self.records)
     }
 }
 
-/// Parts in order, none of them empty; only one that has a single body may be over the limit.
-fn split(additions: &[Addition]) -> impl Iterator<Item = &[Addition]> {
-    let mut rest = additions;
-    std::iter::from_fn(move || {
+/// What was compressed before as it is, and the rest likewise, in one order.
+fn pack<'a>(parts: &'a [Part], records: &mut Records, packer: &mut Packer) -> Vec<Cow<'a, Packed>> {
+    let mut packed = Vec::with_capacity(parts.len());
+    let mut pack_rest = |records: &mut Records, packed: &mut Vec<Cow<'a, Packed>>| {
+        if !records.is_empty() {
+            packed.push(Cow::Owned(packer.pack_records(records)));
+            records.clear();
+        }
+    };
+    for part in parts {
+        match &part.additions {
+            Additions::Packed(batches) => {
+                pack_rest(records, &mut packed);
+                packed.push(Cow::Borrowed(&batches.records));
+            }
+            Additions::Some(_) => part.write(records),
+        }
+    }
+    pack_rest(records, &mut packed);
+    packed
+}
+
+impl Part {
+    fn is_packed(&self) -> bool {
+        matches!(self.additions, Additions::Packed(_))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.n_records() == 0
+    }
+
+    fn n_records(&self) -> usize {
+        match &self.additions {
+            Additions::Packed(batches) => batches.ids.len(),
+            Additions::Some(additions) => additions.len(),
+        }
+    }
+
+    fn n_bytes(&self) -> usize {
+        match &self.additions {
+            Additions::Packed(batches) => batches.records.n_bytes(),
+            Additions::Some(additions) => additions.iter().map(Addition::n_bytes).sum(),
+        }
+    }
+
+    /// Appends the records of what is not packed.
+    fn write(&self, records: &mut Records) {
+        let Additions::Some(additions) = &self.additions else { return };
+        for addition in additions {
+            records.push_with(|bytes| match addition {
+                Addition::Batch { batch, .. } => encode_batch(bytes, batch, self.received),
+                Addition::Quarantined { id, element, .. } => {
+                    encode_quarantined(bytes, *id, element, self.received);
+                }
+            });
+        }
+    }
+
+    /// What the index learns of it.
+    fn into_added(self) -> impl Iterator<Item = Added> {
+        let (packed, some) = match self.additions {
+            Additions::Packed(PackedBatches { ids, usage, .. }) => (Some((ids, usage)), Vec::new()),
+            Additions::Some(additions) => (None, additions),
+        };
+        let (ids, usage) = packed.unzip();
+        let ids = ids.into_iter().flatten().map(|(key, digest)| Added::Id { key, digest });
+        let some = some.into_iter().map(|addition| match addition {
+            Addition::Batch { key, batch } => Added::Batch { key, batch },
+            Addition::Quarantined { key, id, element } => {
+                Added::Quarantined { key, id, digest: element.digest }
+            }
+        });
+        ids.chain(usage.map(Added::Usage)).chain(some)
+    }
+
+    /// Parts of it, none of them over the limit but for one that has a single body or was packed as one.
+    fn split(self) -> Vec<Self> {
+        let received = self.received;
+        match self.additions {
+            Additions::Some(additions) if GROUP_BYTES_MAX < additions.iter().map(Addition::n_bytes).sum() => {
+                let parts = split(additions).into_iter();
+                parts.map(|some| Self { received, additions: Additions::Some(some) }).collect()
+            }
+            additions => vec![Self { received, additions }],
+        }
+    }
+}
+
+impl Writer for EmbeddedWriter {
+    fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError> {
+        self.record_prepared(vec![Prepared::plain(group, received)])
+    }
+
+    fn record_prepared(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
+        if self.is_closed {
+            return Err(LedgerError::new(Remedy::Restart, "record in a ledger closed by an earlier failure"));
+        }
+        self.try_record(requests).inspect_err(|error| self.is_closed = error.remedy() == Remedy::Restart)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), LedgerError> {
+        let end = self.journal.end();
+        let failed = |error| LedgerError::new(Remedy::Restart, "close the ledger").because(error);
+        self.journal.close().map_err(failed)?;
+        self.upkeep.close(end).map_err(of_index("close the ledger"))
+    }
+}
+
+impl Addition {
+    fn n_bytes(&self) -> usize {
+        match self {
+            Self::Batch { batch, .. } => batch.body().len(),
+            Self::Quarantined { element, .. } => element.body.len(),
+        }
+    }
+}
+
+fn split(mut additions: Vec<Addition>) -> Vec<Vec<Addition>> {
+    let mut pieces = Vec::new();
+    while !additions.is_empty() {
         let mut n_bytes = 0;
         let fits = |addition: &&Addition| {
-            n_bytes += match addition {
-                Addition::Batch(batch) => batch.body().len(),
-                Addition::Quarantined { element, .. } => element.body.len(),
-            };
+            n_bytes += addition.n_bytes();
             n_bytes <= GROUP_BYTES_MAX
         };
-        let n_fitting = rest.iter().take_while(fits).count().max(1);
-        let (part, later) = rest.split_at_checked(n_fitting)?;
-        rest = later;
-        Some(part)
-    })
+        let n_fitting = additions.iter().take_while(fits).count().max(1);
+        let later = additions.split_off(n_fitting);
+        pieces.push(mem::replace(&mut additions, later));
+    }
+    pieces
+}
+
+/// How many of the parts go into one group; at least one.
+fn n_together(parts: &[Part]) -> usize {
+    let mut n_bytes = 0;
+    let fits = |part: &&Part| {
+        n_bytes += part.n_bytes();
+        n_bytes <= GROUP_BYTES_MAX
+    };
+    parts.iter().take_while(fits).count().max(1)
 }

@@ -18,8 +18,8 @@ mod outcome;
 mod read;
 mod write;
 
-pub use error::{LedgerError, Remedy};
+pub use error::{LedgerError, Remedy, chain};
 pub use memory::MemoryLedger;
 pub use outcome::Outcome;
 pub use read::{Counts, MeterTotal, ModelSummary, Page, QuarantineItem, Reader};
-pub use write::{Entry, Ledger, Received, Writer};
+pub use write::{Content, Entry, Ledger, NothingToPrepare, Prepared, Preparer, Received, Writer};

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tollgate_rules::{Admitted, BatchId, Digest, Quarantined, Sum};
 
 use crate::{
-    Counts, Entry, Ledger, LedgerError, MeterTotal, ModelSummary, Outcome, Page, QuarantineItem, Reader,
-    Received, Writer,
+    Counts, Entry, Ledger, LedgerError, MeterTotal, ModelSummary, NothingToPrepare, Outcome, Page,
+    QuarantineItem, Reader, Received, Writer,
 };
 
 /// A ledger that lasts as long as its value. It keeps every batch and works each answer out from all of them, so that
@@ -43,7 +43,11 @@ impl MemoryLedger {
     /// The two halves, which share what this value holds. Opening it once more finds all of it.
     #[must_use]
     pub fn open(&self) -> Ledger {
-        Ledger { writer: Box::new(self.clone()), reader: Arc::new(self.clone()) }
+        Ledger {
+            preparer: Arc::new(NothingToPrepare),
+            writer: Box::new(self.clone()),
+            reader: Arc::new(self.clone()),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

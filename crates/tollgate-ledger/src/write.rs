@@ -1,11 +1,12 @@
 //! The write half.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use tollgate_rules::{Admitted, Quarantined, Verdict};
 use tollgate_wire::Timestamp;
 
-use crate::{LedgerError, Outcome, Reader};
+use crate::{LedgerError, Outcome, Reader, Remedy};
 
 /// One element of a group, in the order of its request.
 #[derive(Debug, Clone)]
@@ -14,6 +15,17 @@ pub enum Entry {
     Batch(Admitted),
     /// Something to set aside.
     Quarantine(Quarantined),
+}
+
+impl Entry {
+    /// The batch, if it is one that counts.
+    #[must_use]
+    pub fn batch(&self) -> Option<&Admitted> {
+        match self {
+            Self::Batch(batch) => Some(batch),
+            Self::Quarantine(_) => None,
+        }
+    }
 }
 
 impl From<Verdict> for Entry {
@@ -27,6 +39,47 @@ impl From<Verdict> for Entry {
 
 /// When the collector took the group in, by its own clock.
 pub type Received = Timestamp;
+
+/// The entries of one request, ready to be recorded.
+pub struct Prepared {
+    /// How many they are.
+    pub n_entries: usize,
+    /// When the collector took the request in.
+    pub received: Received,
+    /// The entries.
+    pub content: Content,
+}
+
+/// What a request's entries were made into.
+pub enum Content {
+    /// Nothing: these are they, in the order of the request.
+    Entries(Vec<Entry>),
+    /// What the ledger whose [`Preparer`] made it wants; no other knows what it is.
+    Own(Box<dyn Any + Send>),
+}
+
+impl Prepared {
+    /// With nothing worked out.
+    #[must_use]
+    pub fn plain(entries: Vec<Entry>, received: Received) -> Self {
+        Self { n_entries: entries.len(), received, content: Content::Entries(entries) }
+    }
+}
+
+/// The part of recording that needs neither an order nor what is recorded: hashing, encoding, compressing. It is done by each
+/// request's own task, so that the one task that owns the [`Writer`] has little left to do.
+pub trait Preparer: Send + Sync {
+    /// Works out of `entries` what can be worked out of them alone.
+    fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
+        Prepared::plain(entries, received)
+    }
+}
+
+/// Has nothing to prepare.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingToPrepare;
+
+impl Preparer for NothingToPrepare {}
 
 /// The write half of a ledger. One task owns it.
 pub trait Writer: Send {
@@ -46,8 +99,29 @@ pub trait Writer: Send {
     /// # Errors
     ///
     /// On any error acknowledge none of the group, though some of it may have been written: its senders send it
-    /// again and it comes back as [`Outcome::Duplicate`]. After [`crate::Remedy::Restart`] every further call fails.
+    /// again and it comes back as [`Outcome::Duplicate`]. After [`Remedy::Restart`] every further call fails.
     fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError>;
+
+    /// Records the entries of several requests as one group: as [`Writer::record`] of all of them, one request after the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::record`].
+    fn record_prepared(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
+        let Some(received) = requests.first().map(|request| request.received) else { return Ok(Vec::new()) };
+        let mut group = Vec::with_capacity(requests.iter().map(|request| request.n_entries).sum());
+        for request in requests {
+            match request.content {
+                Content::Entries(entries) => group.extend(entries),
+                Content::Own(_) => {
+                    let step = "record a request that was prepared for another ledger";
+                    return Err(LedgerError::new(Remedy::Repair, step));
+                }
+            }
+        }
+        self.record(group, received)
+    }
 
     /// Writes what makes the next start quick, and closes.
     ///
@@ -57,8 +131,10 @@ pub trait Writer: Send {
     fn close(self: Box<Self>) -> Result<(), LedgerError>;
 }
 
-/// An open ledger: its two halves.
+/// An open ledger: its two halves, and what goes before the first.
 pub struct Ledger {
+    /// Prepares; as many as wanted, at any time.
+    pub preparer: Arc<dyn Preparer>,
     /// Records; exactly one.
     pub writer: Box<dyn Writer>,
     /// Answers questions; as many as wanted, at any time.

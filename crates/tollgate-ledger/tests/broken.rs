@@ -5,8 +5,8 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
 use tollgate_ledger::{
-    Counts, Entry, Ledger, LedgerError, MemoryLedger, ModelSummary, Outcome, Page, QuarantineItem, Reader,
-    Received, Writer, conformance,
+    Counts, Entry, Ledger, LedgerError, MemoryLedger, ModelSummary, NothingToPrepare, Outcome, Page,
+    QuarantineItem, Reader, Received, Writer, conformance,
 };
 use tollgate_rules::BatchId;
 
@@ -50,7 +50,8 @@ fn check_found(fault: Fault, expected: &str) {
         if fault == Fault::ForgetsWhenOpenedAgain {
             broken.inner = MemoryLedger::default();
         }
-        Ledger { writer: Box::new(broken.clone()), reader: Arc::new(broken) }
+        let preparer = Arc::new(NothingToPrepare);
+        Ledger { preparer, writer: Box::new(broken.clone()), reader: Arc::new(broken) }
     };
     let panic = catch_unwind(|| conformance::run(create, open)).expect_err("the fault was not found");
     let found = panic.downcast_ref::<String>().expect("the panic has a message");

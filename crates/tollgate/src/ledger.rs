@@ -12,8 +12,8 @@ use crate::{exit, progress};
 /// Opens the ledger that the configuration names, for writing, and logs what was found.
 pub(crate) fn open(section: &LedgerSection) -> anyhow::Result<Ledger> {
     let dir = folder(&section.location)?;
-    let options =
-        Options { segment_bytes_max: section.segment_bytes_max, free_bytes_min: section.free_bytes_min };
+    let LedgerSection { segment_bytes_max, free_bytes_min, .. } = *section;
+    let options = Options { segment_bytes_max, free_bytes_min, ..Options::default() };
     let bar = progress::Bar::new("opening the ledger");
     let (ledger, report) =
         EmbeddedLedger::open_with_progress(&dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))?;

@@ -101,6 +101,29 @@ async fn large_requests_take_turns_beside_small_ones() {
 }
 
 #[tokio::test]
+async fn who_waits_too_long_for_a_turn_is_told() {
+    let (step, held) = Held::step();
+    let settings = Settings { queue_batches_max: 4, turn_timeout_ms: 100, ..Settings::for_testing() };
+    let script = Script::of([step]);
+    let running = Running::scripted(settings, script.clone()).await;
+    let first = post_later(running.wire, &["1"]);
+    held.began().await;
+    let large = post_later(running.wire, &["2", "3"]);
+    running.wait_for_metric(QUEUE, 2.0).await;
+    let held_by_two = running.metric(IN_FLIGHT).await;
+    let refused = running.post("/metrics", post_of("model", &["4", "5"])).await;
+    refused.problem(503, "overloaded");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    running.wait_for_metric(IN_FLIGHT, held_by_two).await;
+    held.go_on(Step::Record);
+    assert_eq!(answer(first).await.acks("model"), ["1"]);
+    assert_eq!(answer(large).await.acks("model"), ["2", "3"]);
+    let again = running.post("/metrics", post_of("model", &["4", "5"])).await;
+    assert_eq!(again.acks("model"), ["4", "5"], "its turn is free again");
+    assert_eq!(script.groups(), [1, 2, 2]);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_turn_is_answered_when_the_ledger_fails() {
     let (step, held) = Held::step();
     let settings = Settings { queue_batches_max: 4, ..Settings::for_testing() };
@@ -212,33 +235,67 @@ async fn a_full_disk_is_told_and_heals_by_itself() {
 
 #[tokio::test]
 async fn a_failed_sync_is_told_to_all_who_wait_and_ends_the_collector() {
-    for remedy in [Remedy::Restart, Remedy::Repair] {
-        let (step, held) = Held::step();
-        let settings = Settings { group_batches_max: 2, ..Settings::for_testing() };
-        let script = Script::of([step]);
-        let running = Running::scripted(settings, script.clone()).await;
-        let mut posts = vec![post_later(running.wire, &["1"])];
-        held.began().await;
-        for (n, uuids) in [["2", "3"], ["4", "5"], ["6", "7"]].iter().enumerate() {
-            posts.push(post_later(running.wire, uuids));
-            running.wait_for_metric(QUEUE, 2.0 * (n + 1) as f64).await;
-        }
-        held.go_on(Step::Fail(remedy));
-        for post in posts {
-            let refused = answer(post).await;
-            refused.problem(503, "ledger-closed");
-            assert_eq!(refused.header("retry-after"), Some("5"));
-        }
-        let (wire, counts) = (running.wire, running.counts());
-        let error = running.ended().await.expect_err("it cannot go on");
-        assert!(matches!(error, CollectorError::Ledger { .. }), "{error:?}");
-        assert_eq!(error.to_string(), "record batches: the ledger is closed until the process restarts");
-        let source = std::error::Error::source(&error).expect("the cause");
-        assert_eq!(source.to_string(), "sync segment 7");
-        assert_eq!(counts.n_batches, 0);
-        assert_eq!(script.groups(), [1], "no sync was tried again");
-        assert!(TcpStream::connect(wire).await.is_err(), "nothing listens any more");
+    let (step, held) = Held::step();
+    let settings = Settings { group_batches_max: 2, ..Settings::for_testing() };
+    let script = Script::of([step]);
+    let running = Running::scripted(settings, script.clone()).await;
+    let mut posts = vec![post_later(running.wire, &["1"])];
+    held.began().await;
+    for (n, uuids) in [["2", "3"], ["4", "5"], ["6", "7"]].iter().enumerate() {
+        posts.push(post_later(running.wire, uuids));
+        running.wait_for_metric(QUEUE, 2.0 * (n + 1) as f64).await;
     }
+    held.go_on(Step::Fail(Remedy::Restart));
+    for post in posts {
+        let refused = answer(post).await;
+        refused.problem(503, "ledger-closed");
+        assert_eq!(refused.header("retry-after"), Some("5"));
+    }
+    let (wire, counts) = (running.wire, running.counts());
+    let error = running.ended().await.expect_err("it cannot go on");
+    assert!(matches!(error, CollectorError::Ledger { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "record batches: the ledger is closed until the process restarts");
+    let source = std::error::Error::source(&error).expect("the cause");
+    assert_eq!(source.to_string(), "sync segment 7");
+    assert_eq!(counts.n_batches, 0);
+    assert_eq!(script.groups(), [1], "no sync was tried again");
+    assert!(TcpStream::connect(wire).await.is_err(), "nothing listens any more");
+}
+
+#[tokio::test]
+async fn what_can_never_be_recorded_is_told_to_its_sender_alone() {
+    let (first_step, first_held) = Held::step();
+    let (next_step, next_held) = Held::step();
+    let repair = || Step::Fail(Remedy::Repair);
+    let script = Script::of([first_step, repair(), repair(), next_step]);
+    let running = Running::scripted(Settings::for_testing(), script.clone()).await;
+    let first = post_later(running.wire, &["1"]);
+    first_held.began().await;
+    let together = [post_later(running.wire, &["2"]), post_later(running.wire, &["3"])];
+    running.wait_for_metric(QUEUE, 2.0).await;
+    first_held.go_on(Step::Record);
+    assert_eq!(answer(first).await.acks("model"), ["1"]);
+    for post in together {
+        // Which of them it was is not known yet.
+        let refused = answer(post).await;
+        refused.problem(503, "ledger-busy");
+        assert_eq!(refused.header("retry-after"), Some("5"));
+    }
+
+    running.post("/metrics", post_of("model", &["2"])).await.problem(500, "unrecordable");
+    let innocent = post_later(running.wire, &["3"]);
+    next_held.began().await;
+    let others = [post_later(running.wire, &["4"]), post_later(running.wire, &["5"])];
+    running.wait_for_metric(QUEUE, 2.0).await;
+    next_held.go_on(Step::Record);
+    assert_eq!(answer(innocent).await.acks("model"), ["3"]);
+    for (post, uuid) in others.into_iter().zip(["4", "5"]) {
+        assert_eq!(answer(post).await.acks("model"), [uuid]);
+    }
+    assert_eq!(script.groups(), [1, 2, 1, 1, 1, 1], "each for itself, for a while");
+    assert_eq!(running.counts().n_batches, 4);
+    assert_eq!(running.get("/readyz").await.status, 200);
+    running.stop().await.expect("the ledger is as well as before");
 }
 
 #[tokio::test]

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tollgate_collector::{Collector, CollectorError, Settings};
-use tollgate_ledger::{Entry, Ledger, LedgerError, MemoryLedger, Outcome, Reader, Received, Remedy, Writer};
+use tollgate_ledger::{
+    Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
+    Writer,
+};
 
 /// Far beyond every limit in [`Settings::for_testing`]: what takes longer hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
@@ -46,16 +49,25 @@ impl Running {
     /// With a writer that consults `script` and then records in memory.
     pub(crate) async fn scripted(settings: Settings, script: Script) -> Self {
         let memory = MemoryLedger::default();
-        let Ledger { writer, reader } = memory.open();
-        Self::on(settings, Ledger { writer: Box::new(ScriptedWriter { script, writer }), reader }, memory)
-            .await
+        let ledger = memory.open();
+        let writer = Box::new(ScriptedWriter { script, writer: ledger.writer });
+        Self::on(settings, Ledger { writer, ..ledger }, memory).await
     }
 
     /// With a read half of the test's own.
     pub(crate) async fn reading(reader: impl Reader + 'static) -> Self {
         let memory = MemoryLedger::default();
-        let ledger = Ledger { writer: memory.open().writer, reader: Arc::new(reader) };
+        let ledger = Ledger { reader: Arc::new(reader), ..memory.open() };
         Self::on(Settings::for_testing(), ledger, memory).await
+    }
+
+    /// With a ledger that takes nothing but what it has prepared itself.
+    pub(crate) async fn preparing() -> Self {
+        let memory = MemoryLedger::default();
+        let Ledger { writer, reader, .. } = memory.open();
+        let writer = Box::new(OwnWriter(writer));
+        Self::on(Settings::for_testing(), Ledger { preparer: Arc::new(OwnPreparer), writer, reader }, memory)
+            .await
     }
 
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {
@@ -177,6 +189,14 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = soon(TcpStream::connect(address)).await.expect("connect");
         stream.set_nodelay(true).expect("nodelay");
+        Self { stream, unread: Vec::new() }
+    }
+
+    /// From another address of loopback.
+    pub(crate) async fn connect_from(source: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).expect("all of 127/8 is ours");
+        let stream = soon(socket.connect(address)).await.expect("connect");
         Self { stream, unread: Vec::new() }
     }
 
@@ -384,5 +404,38 @@ impl Writer for ScriptedWriter {
     fn close(self: Box<Self>) -> Result<(), LedgerError> {
         *self.script.closed.lock().expect("no panic") = true;
         self.writer.close()
+    }
+}
+
+/// What [`OwnPreparer`] makes of a request.
+struct Own(Vec<Entry>);
+
+struct OwnPreparer;
+
+impl Preparer for OwnPreparer {
+    fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
+        Prepared { n_entries: entries.len(), received, content: Content::Own(Box::new(Own(entries))) }
+    }
+}
+
+struct OwnWriter(Box<dyn Writer>);
+
+impl Writer for OwnWriter {
+    fn record(&mut self, _: Vec<Entry>, _: Received) -> Result<Vec<Outcome>, LedgerError> {
+        panic!("what was not prepared came to the writer")
+    }
+
+    fn record_prepared(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
+        let mut outcomes = Vec::new();
+        for request in requests {
+            let Content::Own(own) = request.content else { panic!("a request was not prepared") };
+            let Own(entries) = *own.downcast().expect("our own");
+            outcomes.extend(self.0.record(entries, request.received)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), LedgerError> {
+        self.0.close()
     }
 }

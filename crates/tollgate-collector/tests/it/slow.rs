@@ -156,6 +156,30 @@ async fn silent_sockets_delay_others_no_longer_than_the_limit() {
 }
 
 #[tokio::test]
+async fn one_address_has_no_more_than_its_share_of_the_connections() {
+    let settings =
+        Settings { address_connections_max: 3, header_timeout_ms: 60_000, ..Settings::for_testing() };
+    let running = Running::with(settings).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(Client::connect(running.wire).await);
+    }
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 3.0).await;
+    let mut one_more = Client::connect(running.wire).await;
+    assert!(one_more.answer_or_end().await.is_none(), "closed unanswered");
+    running.wait_for_metric("tollgate_connection_refusals_total", 1.0).await;
+
+    let mut other = Client::connect_from([127, 0, 0, 2], running.wire).await;
+    let answer = other.request("POST", "/metrics", &[], &post_of("model", &["1"])).await;
+    assert_eq!(answer.acks("model"), ["1"], "another address has its own share");
+    assert_eq!(running.metric(r#"tollgate_connections{listener="wire"}"#).await, 4.0);
+
+    silent.pop();
+    running.wait_for_metric(r#"tollgate_connections{listener="wire"}"#, 3.0).await;
+    assert_eq!(running.post("/metrics", post_of("model", &["2"])).await.acks("model"), ["2"]);
+}
+
+#[tokio::test]
 async fn silent_sockets_do_not_hold_up_a_shutdown() {
     let settings =
         Settings { header_timeout_ms: 60_000, drain_timeout_ms: 60_000, ..Settings::for_testing() };

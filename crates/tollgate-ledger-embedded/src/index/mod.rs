@@ -1,72 +1,398 @@
 //! What is derived from the journal, and can be thrown away.
+//!
+//! Ids are insert-only: a batch, once recorded, is known for ever. The newest are in memory (`recent`); whenever there are
+//! enough of them they are written as one sorted run (`run`, made of `block`s, with a `filter` that stays in memory),
+//! and runs of one size are merged into one of the next (`merge`). Models and their totals (`catalogue`) are in
+//! memory. The `checkpoint` says which runs there are and up to where in the journal they reach; `shelf` is the
+//! folder with all of that, and `upkeep` does the writing beside the recording.
 
+mod block;
 mod catalogue;
-mod ids;
-mod quarantine;
+mod checkpoint;
+mod error;
+mod filter;
+mod key;
+mod merge;
+mod recent;
+mod run;
+mod shelf;
+mod upkeep;
 
-use tollgate_journal::RecordPosition;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tollgate_journal::{Checkpoint, Disk, RecordPosition};
 use tollgate_ledger::Counts;
-use tollgate_rules::{Admitted, BatchId};
+use tollgate_rules::{Admitted, Digest};
 
-use catalogue::Catalogue;
-use ids::Ids;
-pub(crate) use ids::Recorded;
-pub(crate) use quarantine::ElementKey;
-use quarantine::Quarantine;
+pub(crate) use block::{Known, pack, unpack};
+pub(crate) use catalogue::Catalogue;
+pub(crate) use error::IndexError;
+pub(crate) use key::{Key, KeyMaker};
+use merge::Merged;
+pub(crate) use recent::Already;
+use recent::Recent;
+use shelf::{Shelf, Snapshot};
+pub(crate) use upkeep::Upkeep;
+pub use upkeep::UpkeepMode;
 
-/// Everything that is derived from the journal up to some record.
-#[derive(Debug, Default)]
+/// How often a look at an index that somebody else writes to is begun again.
+const OPEN_TRIES: u32 = 20;
+
+/// Everything that is derived from the journal up to some group.
+#[derive(Debug)]
 pub(crate) struct Index {
-    pub(crate) ids: Ids,
+    pub(crate) keys: KeyMaker,
+    live: RwLock<Live>,
+    shelf: Shelf,
+    trouble: Mutex<Option<IndexError>>,
+}
+
+/// What is in memory.
+#[derive(Debug)]
+struct Live {
+    recent: Recent,
+    /// No longer added to, and not yet a run.
+    frozen: Option<Arc<Frozen>>,
+    facts: Facts,
+}
+
+#[derive(Debug)]
+struct Frozen {
+    recent: Recent,
+    snapshot: Snapshot,
+}
+
+/// What is known of all batches together.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Facts {
     pub(crate) catalogue: Catalogue,
-    pub(crate) quarantine: Quarantine,
+    pub(crate) n_quarantined: u64,
+}
+
+impl Facts {
+    fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("plain data can be written")
+    }
+
+    /// The quarantine's id of the next element.
+    pub(crate) fn next_quarantine_id(&self) -> u64 {
+        self.n_quarantined + 1
+    }
+}
+
+/// Something that a durable group adds.
+#[derive(Debug)]
+pub(crate) enum Added {
+    /// A batch.
+    Batch { key: Key, batch: Admitted },
+    /// A batch, the rest of which comes with the next [`Added::Usage`].
+    Id { key: Key, digest: Digest },
+    /// What batches add up to that came before; no record of its own.
+    Usage(Catalogue),
+    /// An element, under its key and under its id.
+    Quarantined { key: Key, id: u64, digest: Digest },
 }
 
 /// A record that cannot follow those before it, so the journal was not written by a ledger that keeps its promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Contradiction {
-    #[error("add batch {:?} of model {:?}: it was recorded before", id.batch_uuid, id.model_uuid)]
-    RecordedTwice { id: BatchId },
+    #[error("add a batch or element: it was recorded before")]
+    RecordedTwice,
     #[error("add quarantined element {id}: the next one should be {expected}")]
     QuarantineId { id: u64, expected: u64 },
 }
 
 impl Index {
-    /// Adds a batch whose record is durable at `position`.
-    pub(crate) fn add_batch(
-        &mut self,
-        batch: &Admitted,
-        position: RecordPosition,
-    ) -> Result<(), Contradiction> {
-        let recorded = Recorded { digest: batch.digest(), position };
-        if !self.ids.insert(batch.id(), recorded) {
-            return Err(Contradiction::RecordedTwice { id: batch.id().clone() });
+    /// Opens the index in the folder of `disk`; `None` when there is none.
+    pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
+        let opened = Self::open_untidied(disk)?;
+        if let Some((index, _)) = &opened {
+            index.shelf.tidy()?;
         }
-        self.catalogue.add(batch);
+        Ok(opened)
+    }
+
+    fn open_untidied(disk: Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
+        let Some((shelf, stored)) = Shelf::open(disk)? else { return Ok(None) };
+        let Ok(facts) = postcard::from_bytes(&stored.facts) else {
+            return Err(IndexError::Damaged { file: "checkpoint".to_owned(), offset: 0 });
+        };
+        Ok(Some((Self::new(stored.keys, shelf, facts), stored.journal())))
+    }
+
+    /// Opens the index in the folder of `disk` for looking alone, whoever writes to it; `None` when there is none.
+    pub(crate) fn open_to_read(disk: &Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
+        // A run that a checkpoint states may have been merged into another one, and be gone, before it is opened.
+        for _ in 0..OPEN_TRIES {
+            match Self::open_untidied(disk.clone()) {
+                Err(error) if error.is_missing() => {}
+                opened => return opened,
+            }
+        }
+        Self::open_untidied(disk.clone())
+    }
+
+    /// Begins an index that covers nothing, in the place of whatever is in the folder.
+    pub(crate) fn create(disk: Arc<dyn Disk>) -> Result<Self, IndexError> {
+        let keys = KeyMaker::new(&*disk);
+        Self::create_with_keys(disk, keys)
+    }
+
+    /// As [`Index::create`], with the keys of another index, to be compared with it.
+    pub(crate) fn create_with_keys(disk: Arc<dyn Disk>, keys: KeyMaker) -> Result<Self, IndexError> {
+        let shelf = Shelf::create(disk, keys)?;
+        shelf.tidy()?;
+        Ok(Self::new(keys, shelf, Facts::default()))
+    }
+
+    fn new(keys: KeyMaker, shelf: Shelf, facts: Facts) -> Self {
+        let live = Live { recent: Recent::default(), frozen: None, facts };
+        Self { keys, live: RwLock::new(live), shelf, trouble: Mutex::default() }
+    }
+
+    /// What is known under a key.
+    pub(crate) fn find(&self, key: Key) -> Result<Option<Known>, IndexError> {
+        let found = self.live().find(key);
+        // Not under the lock, which recording waits for: what left the memory since is in a run.
+        if found.is_some() { Ok(found) } else { self.noted(shelf::find(&self.shelf.runs(), key)) }
+    }
+
+    /// What is known under each of the keys.
+    pub(crate) fn find_all(&self, keys: &[Key]) -> Result<Vec<Option<Known>>, IndexError> {
+        let live = self.live();
+        let mut found: Vec<_> = keys.iter().map(|&key| live.find(key)).collect();
+        drop(live);
+        self.noted(shelf::find_missing(&self.shelf.runs(), keys, &mut found))?;
+        Ok(found)
+    }
+
+    /// Adds what the durable group `sequence` added, in the order of its records. An error names the record.
+    pub(crate) fn add(
+        &self,
+        sequence: u64,
+        added: impl Iterator<Item = Added>,
+    ) -> Result<(), (RecordPosition, Contradiction)> {
+        let mut live = self.live_mut();
+        let mut position = RecordPosition { sequence, index: 0 };
+        for added in added {
+            let is_record = !matches!(added, Added::Usage(_));
+            live.add(&self.keys, position, added).map_err(|contradiction| (position, contradiction))?;
+            position.index += u32::from(is_record);
+        }
         Ok(())
     }
 
-    /// Adds a quarantined element whose record is durable at `position`.
-    pub(crate) fn add_quarantined(
-        &mut self,
-        id: u64,
-        key: ElementKey,
-        position: RecordPosition,
-    ) -> Result<(), Contradiction> {
-        let expected = self.quarantine.next_id();
-        if id != expected {
-            return Err(Contradiction::QuarantineId { id, expected });
+    /// Whether both hold exactly the same. Nobody may be writing to either.
+    pub(crate) fn is_equal(&self, other: &Self) -> Result<bool, IndexError> {
+        if self.live().facts.to_bytes() != other.live().facts.to_bytes() {
+            return Ok(false);
         }
-        self.quarantine.add(key, position);
-        Ok(())
+        let (mut ours, mut others) = (self.entries()?, other.entries()?);
+        loop {
+            match (ours.next().transpose()?, others.next().transpose()?) {
+                (None, None) => return Ok(true),
+                (our, other) if our == other => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// All entries in the order of their keys.
+    fn entries(&self) -> Result<Merged, IndexError> {
+        let live = self.live();
+        let frozen = live.frozen.iter().map(|frozen| frozen.recent.sorted());
+        Merged::new(&self.shelf.runs(), frozen.chain([live.recent.sorted()]).collect())
     }
 
     pub(crate) fn counts(&self) -> Counts {
+        let live = self.live();
+        let Facts { catalogue, n_quarantined } = &live.facts;
         Counts {
-            n_batches: self.ids.n_batches(),
-            n_metrics: self.catalogue.n_metrics(),
-            n_models: self.catalogue.n_models(),
-            n_quarantined: self.quarantine.n_elements(),
+            n_batches: catalogue.n_batches(),
+            n_metrics: catalogue.n_metrics(),
+            n_models: catalogue.n_models(),
+            n_quarantined: *n_quarantined,
         }
+    }
+
+    /// Looks at what is known of all batches together.
+    pub(crate) fn with_facts<T>(&self, look: impl FnOnce(&Facts) -> T) -> T {
+        look(&self.live().facts)
+    }
+
+    /// Whether what is in memory has to become a run before more is added.
+    fn is_crowded(&self, run_entries: usize) -> bool {
+        let live = self.live();
+        live.frozen.is_some() && 2 * live.run_entries(run_entries) <= live.recent.len()
+    }
+
+    /// Ends adding to what is in memory, when it is enough for a run and the one before it is written. The index
+    /// covers the journal up to `journal` now.
+    fn freeze(&self, journal: Checkpoint, run_entries: usize) -> bool {
+        let mut live = self.live_mut();
+        let run_entries = live.run_entries(run_entries);
+        if live.frozen.is_some() || live.recent.len() < run_entries {
+            return false;
+        }
+        let recent = std::mem::replace(&mut live.recent, Recent::with_capacity(run_entries));
+        let snapshot = Snapshot { journal, facts: live.facts.to_bytes() };
+        live.frozen = Some(Arc::new(Frozen { recent, snapshot }));
+        true
+    }
+
+    /// Writes what is frozen as a run.
+    fn write_run(&self) -> Result<(), IndexError> {
+        let Some(frozen) = self.live().frozen.clone() else { return Ok(()) };
+        self.noted(self.shelf.put(&frozen.recent.sorted(), &frozen.snapshot))?;
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take_if(|trouble| trouble.is_full());
+        // Only now: until the run could be looked into, this was where its entries were found.
+        self.live_mut().frozen = None;
+        Ok(())
+    }
+
+    /// Merges as long as there is something to merge, and room for both forms of it.
+    fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
+        while let Some(inputs) = merge::due(&self.shelf.runs()) {
+            let room =
+                self.noted(self.shelf.disk.room().map_err(IndexError::disk("measure the room for", "runs")))?;
+            let needed = inputs.iter().map(|run| run.n_bytes()).sum::<u64>();
+            if room.free_bytes < free_bytes_min.saturating_add(needed) {
+                // Without it lookups are slower, and nothing else.
+                return Err(IndexError::no_room(needed));
+            }
+            let number = self.shelf.next_run();
+            match merge::merge(&*self.shelf.disk, number, &inputs, stop) {
+                Ok(Some(output)) => self.noted(self.shelf.replace(&inputs, output))?,
+                unfinished => {
+                    self.shelf.remove(&run::run_name(number));
+                    match unfinished {
+                        Err(error) if error.is_full() => return Err(error),
+                        unfinished => return self.noted(unfinished.map(drop)),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an error. Damage is not to be met again at the next start.
+    fn noted<T>(&self, result: Result<T, IndexError>) -> Result<T, IndexError> {
+        result.inspect_err(|error| {
+            if error.is_damage() {
+                self.shelf.give_up();
+            }
+            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            if trouble.as_ref().is_none_or(IndexError::is_full) {
+                *trouble = Some(error.clone());
+            }
+        })
+    }
+
+    /// Nothing more can be added: whoever writes to the disk has ended for a reason that nobody foresaw.
+    fn give_up(&self) {
+        let _: Result<(), IndexError> = self.noted(Err(IndexError::Bug));
+    }
+
+    /// Why it cannot be used any longer; or that the disk is full, which may pass.
+    fn trouble(&self) -> Option<IndexError> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// Entries that make a run, at least `least`: with each run all facts are written as well, and if they are many they
+    /// are not to be what is written most.
+    fn run_entries(&self, least: usize) -> usize {
+        least.max(self.facts.catalogue.n_rows())
+    }
+
+    fn find(&self, key: Key) -> Option<Known> {
+        let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.recent.find(key));
+        self.recent.find(key).or_else(frozen)
+    }
+
+    fn add(&mut self, keys: &KeyMaker, position: RecordPosition, added: Added) -> Result<(), Contradiction> {
+        match added {
+            Added::Batch { key, batch } => {
+                self.add_id(key, batch.digest(), position)?;
+                self.facts.catalogue.add(&batch);
+            }
+            Added::Id { key, digest } => self.add_id(key, digest, position)?,
+            Added::Usage(usage) => self.facts.catalogue.merge(usage),
+            Added::Quarantined { key, id, digest } => {
+                let expected = self.facts.next_quarantine_id();
+                if id != expected {
+                    return Err(Contradiction::QuarantineId { id, expected });
+                }
+                let by_id = Known { digest, value: pack(position) };
+                if !self.recent.insert(key, Known { digest, value: id })
+                    || !self.recent.insert(keys.quarantine(id), by_id)
+                {
+                    return Err(Contradiction::RecordedTwice);
+                }
+                self.facts.n_quarantined += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_id(&mut self, key: Key, digest: Digest, position: RecordPosition) -> Result<(), Contradiction> {
+        let is_new = self.recent.insert(key, Known { digest, value: pack(position) });
+        if is_new { Ok(()) } else { Err(Contradiction::RecordedTwice) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_journal::sim::SimDisk;
+
+    fn index(keys: KeyMaker, added: impl IntoIterator<Item = Added>) -> Index {
+        let index = Index::create_with_keys(SimDisk::new().shared(), keys).expect("create");
+        index.add(1, added.into_iter()).expect("nothing is there twice");
+        index
+    }
+
+    fn ids(digests: &[u8]) -> Vec<Added> {
+        let id = |(number, &digest)| Added::Id { key: Key(number), digest: Digest([digest; 16]) };
+        (0..).zip(digests).map(id).collect()
+    }
+
+    #[test]
+    fn indexes_are_equal_when_nothing_differs() {
+        let keys = KeyMaker::new(&*SimDisk::new().shared());
+        let one = index(keys, ids(&[1, 2, 3]));
+        assert!(one.freeze(Checkpoint { sequence: 1, chain: [0; 32] }, 1));
+        one.write_run().expect("write");
+        let quarantined = Added::Quarantined { key: Key(9), id: 1, digest: Digest([9; 16]) };
+        for (added, is_equal) in [
+            (ids(&[1, 2, 3]), true),
+            (ids(&[1, 2]), false),
+            (ids(&[1, 2, 3, 4]), false),
+            (ids(&[1, 2, 4]), false),
+            (ids(&[1, 2, 3]).into_iter().chain([quarantined]).collect(), false),
+        ] {
+            let other = index(keys, added);
+            assert_eq!(one.is_equal(&other).expect("readable"), is_equal);
+            assert_eq!(other.is_equal(&one).expect("readable"), is_equal);
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_added_again() {
+        let keys = KeyMaker::new(&*SimDisk::new().shared());
+        let one = index(keys, ids(&[1, 2]));
+        let (position, contradiction) = one.add(2, ids(&[1]).into_iter()).expect_err("it is there");
+        assert_eq!((position.sequence, position.index), (2, 0));
+        assert_eq!(contradiction, Contradiction::RecordedTwice);
     }
 }

@@ -2,15 +2,21 @@
 
 use tollgate_journal::sim::SimDisk;
 use tollgate_ledger::{Outcome, Page};
-use tollgate_ledger_embedded::verify_disk;
+use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 
 use crate::common::{batch, entries, exported, open, received, uuid};
 
-/// A ledger in the files of version 1.
-const VERSION_1: [(&str, &[u8]); 3] = [
+/// A ledger in the files of version 1, not compressed.
+const VERSION_1: &[(&str, &[u8])] = &[
     ("0000000000000001.segment", include_bytes!("../fixtures/version-1/0000000000000001.segment")),
     ("0000000000000002.segment", include_bytes!("../fixtures/version-1/0000000000000002.segment")),
     ("attested", include_bytes!("../fixtures/version-1/attested")),
+];
+
+/// The same, compressed.
+const VERSION_1_PACKED: &[(&str, &[u8])] = &[
+    ("0000000000000001.segment", include_bytes!("../fixtures/version-1-packed/0000000000000001.segment")),
+    ("attested", include_bytes!("../fixtures/version-1-packed/attested")),
 ];
 
 /// What is recorded in it, group by group.
@@ -23,8 +29,10 @@ fn groups() -> Vec<String> {
     (0..5).map(group).chain([conflict]).collect()
 }
 
-fn write_ledger(disk: &SimDisk) {
-    let (mut ledger, _) = open(disk);
+/// Without compression: how it compresses is the library's affair, and may change with it.
+fn write_ledger(disk: &SimDisk, compression: Option<i32>) {
+    let options = Options { compression, ..Options::for_testing() };
+    let mut ledger = EmbeddedLedger::open_disk(disk.shared(), options, |_| {}).expect("open").0;
     for posted in groups() {
         ledger.writer.record(entries(&posted), received()).expect("record");
     }
@@ -34,7 +42,7 @@ fn write_ledger(disk: &SimDisk) {
 #[test]
 fn the_bytes_of_version_1_are_written() {
     let disk = SimDisk::new();
-    write_ledger(&disk);
+    write_ledger(&disk, None);
     // The last segment holds reasons, whose wording is free.
     let (name, bytes) = VERSION_1[0];
     assert!(disk.contents(name).as_deref() == Some(bytes), "{name} has other bytes");
@@ -42,8 +50,15 @@ fn the_bytes_of_version_1_are_written() {
 
 #[test]
 fn a_ledger_of_version_1_is_read_and_continued() {
+    for files in [VERSION_1, VERSION_1_PACKED] {
+        read_and_continue(files);
+    }
+}
+
+#[track_caller]
+fn read_and_continue(files: &[(&str, &[u8])]) {
     let disk = SimDisk::new();
-    for (name, bytes) in VERSION_1 {
+    for (name, bytes) in files {
         disk.set_contents(name, bytes);
     }
     let (mut ledger, report) = open(&disk);

@@ -4,6 +4,7 @@ mod common;
 mod contract;
 mod damage;
 mod format;
+mod index;
 mod power;
 mod refused;
 mod reopen;

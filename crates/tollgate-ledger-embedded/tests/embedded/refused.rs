@@ -2,6 +2,7 @@
 
 use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_ledger::{Ledger, LedgerError, Outcome, Remedy};
+use tollgate_ledger_embedded::{EmbeddedLedger, Options};
 
 use crate::common::{batch, entries, exported, open, received, uuid};
 
@@ -17,7 +18,8 @@ fn record_many(ledger: &mut Ledger, group: u64) -> Result<Vec<Outcome>, LedgerEr
 #[test]
 fn a_segment_that_cannot_be_made_is_made_later() {
     let disk = SimDisk::new();
-    let (mut ledger, _) = open(&disk);
+    let options = Options { segment_bytes_max: 512, ..Options::for_testing() };
+    let mut ledger = EmbeddedLedger::open_disk(disk.shared(), options, |_| {}).expect("open").0;
     record_many(&mut ledger, 1).expect("the first segment");
 
     disk.run_out_of_files(true);

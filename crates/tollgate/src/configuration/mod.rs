@@ -49,7 +49,7 @@ impl Default for LedgerSection {
     fn default() -> Self {
         // In the working folder: a first try needs neither a flag nor rights elsewhere, and what it made is in sight.
         let location = "tollgate-ledger".to_owned();
-        let Options { segment_bytes_max, free_bytes_min } = Options::default();
+        let Options { segment_bytes_max, free_bytes_min, .. } = Options::default();
         Self { location, segment_bytes_max, free_bytes_min }
     }
 }

@@ -1,0 +1,229 @@
+//! Whole collectors over HTTP, their peers, and the disk below: batches acknowledged in a second.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are what this program is for")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser as _;
+use tollgate_bench::chunk::Chunk;
+use tollgate_bench::disk::append_and_sync;
+use tollgate_bench::document::batches;
+use tollgate_bench::load::{Batches, Load, Pace, post_chunks, post_singles};
+use tollgate_bench::postgres::{self, Cluster};
+use tollgate_bench::server::{Program, Server, start_null};
+use tollgate_bench::table::{Measured, Table};
+
+/// Connections that post chunks: some controllers at the same time.
+const N_CHUNK_CONNECTIONS: usize = 8;
+
+/// Connections that post single batches.
+const N_SINGLE_CONNECTIONS: usize = 64;
+
+/// Single batches posted in a second where the time of an answer is what is measured: with more than a server can take, that
+/// would be the length of its queue.
+const PACE: u32 = 20_000;
+
+/// Connections to PostgreSQL: more do not make it faster on two cores.
+const N_POSTGRES_CONNECTIONS: usize = 4;
+
+const NOTHING: &str = "a server that does nothing";
+const DISK: &str = "append and fdatasync, nothing else";
+const TOLLGATE: &str = "tollgate";
+const GO: &str = "Go collector";
+const POSTGRES: &str = "PostgreSQL, without HTTP and decoding";
+
+/// Measures whole collectors beside their peers.
+#[derive(Debug, clap::Parser)]
+struct Args {
+    /// One round of a second each: whether it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds; the tables have the medians.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each load of a round is.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Where ledgers are for a while, on the disk to be measured [default: the system's temporary folder].
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// A `tollgate` that was built before, such as one of another commit [default: this workspace's, built now].
+    #[arg(long)]
+    tollgate: Option<PathBuf>,
+    /// Leave the peers out.
+    #[arg(long)]
+    alone: bool,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let folder = args.folder.unwrap_or_else(std::env::temp_dir);
+    let n_rounds = if args.quick { 1 } else { args.rounds.max(1) };
+    let time = Duration::from_secs_f64(if args.quick { 1.0 } else { args.seconds });
+    let tollgate = tollgate(args.tollgate)?;
+    let built = tempfile::tempdir().context("make a folder for the peer")?;
+    let go = if args.alone { None } else { go_collector(built.path()) };
+    let postgres = if args.alone { None } else { postgres_programs() };
+
+    let batch_bytes = Chunk::of_request(&batches()).text().len() / batches().len();
+    println!(
+        "{n_rounds} rounds in turns, {time:?} each, {batch_bytes} bytes a batch, every batch acknowledged; \
+         the ledgers in {}\n",
+        folder.display()
+    );
+    let mut tables = Tables {
+        new: Table::new("1,000 batches a request, 8 connections", GO),
+        again: Table::new("the same batches again", GO),
+        single: Table::new("one batch a request, 64 connections", GO),
+        paced: Table::new("the same, 20,000 requests a second", GO),
+    };
+    for round in 1..=n_rounds {
+        eprintln!("round {round} of {n_rounds}");
+        tables.collector(TOLLGATE, &tollgate, &folder, time)?;
+        if let Some(go) = &go {
+            tables.collector(GO, go, &folder, time)?;
+        }
+        if let Some(programs) = &postgres {
+            tables.postgres(programs, &folder, time)?;
+        }
+        tables.limits(&folder, time / 2)?;
+    }
+    println!("{}\n{}\n{}\n{}", tables.new, tables.again, tables.single, tables.paced);
+    tables.print_latency();
+    Ok(())
+}
+
+struct Tables {
+    new: Table,
+    again: Table,
+    single: Table,
+    paced: Table,
+}
+
+impl Tables {
+    fn collector(
+        &mut self,
+        name: &'static str,
+        program: &Program,
+        folder: &Path,
+        time: Duration,
+    ) -> Result<()> {
+        let server = Server::start(program, folder).with_context(|| format!("start {name}"))?;
+        let measure = |table: &mut Table, post: &dyn Fn() -> Result<Load>| -> Result<Load> {
+            let before = server.processor_time()?;
+            let load = post().with_context(|| format!("load {name}"))?;
+            table.add(name, Measured::of(&load, Some(server.processor_time()? - before)));
+            Ok(load)
+        };
+        let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
+        let load = measure(&mut self.new, &post(Batches::New))?;
+        measure(&mut self.again, &post(Batches::Again(&load)))?;
+        let post = |pace| move || post_singles(server.listen, N_SINGLE_CONNECTIONS, pace, time);
+        let single = measure(&mut self.single, &post(Pace::Unbounded))?;
+        let paced = measure(&mut self.paced, &post(Pace::PerSecond(PACE)))?;
+
+        let n_acknowledged = load.n_batches() + single.n_batches() + paced.n_batches();
+        let n_recorded = server.n_recorded()?;
+        ensure!(
+            n_acknowledged == n_recorded,
+            "{name} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
+        );
+        eprintln!("  {name}: {n_recorded} batches, at most {} MiB", server.resident_bytes_max()? >> 20);
+        server.stop().with_context(|| format!("stop {name}"))
+    }
+
+    fn postgres(&mut self, programs: &Path, folder: &Path, time: Duration) -> Result<()> {
+        let cluster = Cluster::start(programs, folder).context("start PostgreSQL")?;
+        let load = cluster.record(N_POSTGRES_CONNECTIONS, time).context("record in PostgreSQL")?;
+        self.new.add(POSTGRES, Measured::of(&load, None));
+        let (n_committed, n_recorded) = (load.n_batches(), cluster.n_recorded()?);
+        ensure!(n_committed == n_recorded, "PostgreSQL committed {n_committed} rows and holds {n_recorded}");
+        Ok(())
+    }
+
+    /// What the load costs by itself, and what the disk does.
+    fn limits(&mut self, folder: &Path, time: Duration) -> Result<()> {
+        let null = start_null()?;
+        let load = post_chunks(null, N_CHUNK_CONNECTIONS, Batches::New, time).context("load nothing")?;
+        self.new.add(NOTHING, Measured::of(&load, None));
+        let load = post_singles(null, N_SINGLE_CONNECTIONS, Pace::Unbounded, time).context("load nothing")?;
+        self.single.add(NOTHING, Measured::of(&load, None));
+        let pace = Pace::PerSecond(PACE);
+        let load = post_singles(null, N_SINGLE_CONNECTIONS, pace, time).context("load nothing")?;
+        self.paced.add(NOTHING, Measured::of(&load, None));
+
+        let mut chunk = Chunk::of_request(&batches());
+        self.new.add(DISK, Measured::of(&append_and_sync(folder, &mut chunk, time)?, None));
+        let mut chunk = Chunk::of_request(&batches()[..N_SINGLE_CONNECTIONS]);
+        self.single.add(DISK, Measured::of(&append_and_sync(folder, &mut chunk, time)?, None));
+        Ok(())
+    }
+
+    fn print_latency(&self) {
+        let most = self.paced.median(TOLLGATE, |turn| turn.most.as_secs_f64());
+        let sync = self.single.median(DISK, |turn| turn.half.as_secs_f64());
+        if let (Some(most), Some(sync)) = (most, sync) {
+            println!(
+                "at {PACE} requests a second, 99 of 100 are answered within {:.1} times one append and sync of 64",
+                most / sync
+            );
+        }
+    }
+}
+
+/// The program of this workspace, as `cargo build --release` makes it.
+fn tollgate(given: Option<PathBuf>) -> Result<Program> {
+    let path = match given {
+        Some(path) => path,
+        None => {
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "--release", "--package", "tollgate"])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status()
+                .context("run cargo")?;
+            ensure!(built.success(), "cargo could not build tollgate");
+            let this = std::env::current_exe().context("find this program")?;
+            // This one is in the profile's folder `deps`.
+            let profile = this.parent().and_then(Path::parent).context("find the profile's folder")?;
+            profile.join("tollgate")
+        }
+    };
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ledger"];
+    Ok(Program {
+        path,
+        arguments: arguments.map(str::to_owned).to_vec(),
+        counted_by: "tollgate_ledger_batches ",
+    })
+}
+
+/// `None`, and a line that says so, where there is no Go.
+fn go_collector(folder: &Path) -> Option<Program> {
+    let path = folder.join("collector");
+    let built = Command::new("go")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance"))
+        .args(["build", "-o"])
+        .arg(&path)
+        .arg("./cmd/collector")
+        .status();
+    if !built.is_ok_and(|status| status.success()) {
+        println!(
+            "the Go collector did not run: `go build` of conformance/cmd/collector failed or there is no Go here"
+        );
+        return None;
+    }
+    Some(Program { path, arguments: Vec::new(), counted_by: "collector_batches " })
+}
+
+/// `None`, and a line that says so, where there is no PostgreSQL.
+fn postgres_programs() -> Option<PathBuf> {
+    let programs = postgres::programs();
+    if programs.is_none() {
+        println!("PostgreSQL did not run: there is none in /usr/lib/postgresql");
+    }
+    programs
+}

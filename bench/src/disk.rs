@@ -1,0 +1,37 @@
+//! The limit that no collector passes: the same bytes appended to a file and synced, and nothing else.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::chunk::Chunk;
+use crate::load::Load;
+
+/// Appends the text of `chunk` and syncs, again and again for `time`.
+///
+/// # Errors
+///
+/// When the disk refuses.
+pub fn append_and_sync(parent: &Path, chunk: &mut Chunk, time: Duration) -> Result<Load> {
+    let path = tempfile::NamedTempFile::with_prefix_in("tollgate-bench-", parent).context("make a file")?;
+    let mut file: &File = path.as_file();
+    let started = Instant::now();
+    let mut latencies = Vec::new();
+    for n in 0.. {
+        chunk.number(0, n * chunk.n_batches() as u64);
+        let began = Instant::now();
+        file.write_all(chunk.text()).context("append")?;
+        #[expect(clippy::disallowed_methods, reason = "the disk itself is what is measured")]
+        file.sync_data().context("sync")?;
+        latencies.push(began.elapsed());
+        if time <= started.elapsed() {
+            break;
+        }
+    }
+    latencies.sort_unstable();
+    let n_batches = (latencies.len() * chunk.n_batches()) as u64;
+    Ok(Load { n_batches_each: vec![n_batches], took: latencies.iter().sum(), latencies })
+}

@@ -1,0 +1,182 @@
+//! Servers under load: each a process of its own on a folder of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::http::Message;
+
+/// A program that prints `ready listen=ADDR admin=ADDR` and then takes posts, as `tollgate serve` does.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The program.
+    pub path: PathBuf,
+    /// Its arguments before the folder.
+    pub arguments: Vec<String>,
+    /// The line of its metrics page that says how many batches it has recorded.
+    pub counted_by: &'static str,
+}
+
+/// A program at work. It is stopped and its folder removed when this is dropped.
+pub struct Server {
+    program: Program,
+    child: Child,
+    /// Where batches are posted.
+    pub listen: SocketAddr,
+    admin: SocketAddr,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts `program` on a new folder in `parent`, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start; what it says about that stands on standard error.
+    pub fn start(program: &Program, parent: &Path) -> Result<Self> {
+        let folder = TempDir::with_prefix_in("tollgate-bench-", parent).context("make a folder")?;
+        let mut child = Command::new(&program.path)
+            .args(&program.arguments)
+            .arg(folder.path().join("ledger"))
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", program.path.display()))?;
+        let mut line = String::new();
+        let out = child.stdout.take().context("its standard output")?;
+        BufReader::new(out).read_line(&mut line).context("read its first line")?;
+        let address = |key: &str| -> Result<SocketAddr> {
+            let value = line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            let value = value.with_context(|| format!("find {key} in its first line {line:?}"))?;
+            value.parse().context("read its address")
+        };
+        let (listen, admin) = (address("listen")?, address("admin")?);
+        Ok(Self { program: program.clone(), child, listen, admin, folder })
+    }
+
+    /// How many batches it says that it has recorded.
+    ///
+    /// # Errors
+    ///
+    /// When it does not say so.
+    pub fn n_recorded(&self) -> Result<u64> {
+        let page = get(self.admin, "/metrics").context("read the metrics page")?;
+        let line = page.lines().find_map(|line| line.strip_prefix(self.program.counted_by));
+        let count = line.with_context(|| format!("find {} on the metrics page", self.program.counted_by))?;
+        count.trim().parse().with_context(|| format!("read the count {count:?}"))
+    }
+
+    /// The processor time that it has used.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say so.
+    pub fn processor_time(&self) -> Result<Duration> {
+        processor_time(&self.child.id().to_string())
+    }
+
+    /// The most memory that it has held.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say so.
+    pub fn resident_bytes_max(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("find VmHWM")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("read VmHWM")?;
+        Ok(kib << 10)
+    }
+
+    /// Stops it as a service manager does.
+    ///
+    /// # Errors
+    ///
+    /// When it ends otherwise than well.
+    pub fn stop(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).context("send SIGTERM")?;
+        let status = self.child.wait().context("wait for its end")?;
+        ensure!(status.success(), "{} ended with {status}", self.program.path.display());
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already unless the benchmark failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        debug_assert!(self.folder.path().exists(), "the folder is removed after this");
+    }
+}
+
+/// The processor time of a process, `self` or an id.
+///
+/// # Errors
+///
+/// When the system does not say so.
+pub fn processor_time(process: &str) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("read a process' stat")?;
+    let (_, fields) = stat.rsplit_once(')').context("find the end of the name")?;
+    // utime and stime are fields 14 and 15; the name is the second.
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    let seconds = ticks.iter().sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: collector\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Starts a server that reads requests and answers each as if it had recorded everything: what the load costs by itself.
+///
+/// # Errors
+///
+/// When there is no free port.
+pub fn start_null() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("bind a free port")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                // It ends when its client does.
+                let _ = answer_all(stream);
+            });
+        }
+    });
+    Ok(address)
+}
+
+fn answer_all(mut stream: TcpStream) -> Result<()> {
+    let mut request = Message::default();
+    let mut answer = Vec::new();
+    loop {
+        request.clear();
+        while !request.read(&mut stream)? {}
+        answer.clear();
+        answer.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-length: 0000000\r\n\r\n");
+        let begin = answer.len();
+        answer.extend_from_slice(br#"{"env-responses":{"m":{"acks":["#);
+        for id in request.ids() {
+            answer.push(b'"');
+            answer.extend_from_slice(id);
+            answer.extend_from_slice(b"\",");
+        }
+        answer.extend_from_slice(b"]}}}");
+        let length = format!("{:07}", answer.len() - begin);
+        answer[begin - 4 - length.len()..begin - 4].copy_from_slice(length.as_bytes());
+        stream.write_all(&answer)?;
+    }
+}

@@ -1,0 +1,50 @@
+//! How the index fails.
+
+use std::io;
+
+/// Why the index cannot be used. What the journal holds is not at risk.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum IndexError {
+    /// The disk refused a step.
+    #[error("{step} {file} of the index")]
+    Disk {
+        step: &'static str,
+        file: String,
+        /// Shared, because it may be reported more than once.
+        source: std::sync::Arc<io::Error>,
+    },
+    /// A thread that writes it panicked.
+    #[error("write the index: a bug ended it")]
+    Bug,
+    /// What is stored is not what was written.
+    #[error("read {file} of the index at offset {offset}: it was changed since it was written")]
+    Damaged { file: String, offset: u64 },
+}
+
+impl IndexError {
+    pub(super) fn disk(step: &'static str, file: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Disk { step, file: file.into(), source: source.into() }
+    }
+
+    /// There is too little room to merge runs into one of `n_bytes`.
+    pub(super) fn no_room(n_bytes: u64) -> Self {
+        let text = format!("merging takes {n_bytes} bytes besides the reserve");
+        Self::disk("merge", "runs")(io::Error::new(io::ErrorKind::StorageFull, text))
+    }
+
+    /// Whether there is too little room, so that the same step may succeed later.
+    pub(crate) fn is_full(&self) -> bool {
+        let Self::Disk { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether a file is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether it is the index that is bad, and not the disk: without what is bad it can be made again.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. }) || self.is_missing()
+    }
+}

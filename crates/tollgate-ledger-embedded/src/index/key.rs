@@ -1,0 +1,99 @@
+//! What an id is looked up by.
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+use tollgate_journal::Disk;
+use tollgate_ledger::Entry;
+use tollgate_rules::{BatchId, Digest, Quarantined};
+
+/// The hash of an id under keys that are this index's own: 128 bits that nobody outside can aim at.
+///
+/// Two ids with the same key are to be expected once in some 10^19 batches. The second of them would find another
+/// digest under its key and go to quarantine as a conflict, where it shows; it is never lost, nor taken for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key(pub(super) u128);
+
+/// Makes keys. Kept in the checkpoint: the keys in runs are of no use without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct KeyMaker {
+    secret: [u64; 2],
+}
+
+/// What is looked up; the first thing that is hashed, so that one kind never meets another.
+#[repr(u8)]
+#[derive(Clone, Copy)]
+enum Kind {
+    Batch,
+    Element,
+    Quarantine,
+}
+
+impl KeyMaker {
+    pub(crate) fn new(disk: &dyn Disk) -> Self {
+        Self { secret: [disk.salt(), disk.salt()] }
+    }
+
+    /// Of a recorded batch.
+    pub(crate) fn batch(&self, id: &BatchId) -> Key {
+        self.key(Kind::Batch, &[id.model_uuid.as_bytes(), id.batch_uuid.as_bytes()])
+    }
+
+    /// Of an entry as it is posted.
+    pub(crate) fn entry(&self, entry: &Entry) -> Key {
+        match entry {
+            Entry::Batch(batch) => self.batch(batch.id()),
+            Entry::Quarantine(element) => self.element(element),
+        }
+    }
+
+    /// Of a quarantined element.
+    pub(crate) fn element(&self, element: &Quarantined) -> Key {
+        self.element_with(&element.id.model_uuid, &element.id.batch_uuid, element.digest)
+    }
+
+    /// Of a quarantined element, by what equal ones have in common.
+    pub(crate) fn element_with(&self, model_uuid: &str, batch_uuid: &str, digest: Digest) -> Key {
+        self.key(Kind::Element, &[model_uuid.as_bytes(), batch_uuid.as_bytes(), &digest.0])
+    }
+
+    /// Of the quarantine's own id of an element.
+    pub(crate) fn quarantine(&self, id: u64) -> Key {
+        self.key(Kind::Quarantine, &[&id.to_le_bytes()])
+    }
+
+    fn key(&self, kind: Kind, parts: &[&[u8]]) -> Key {
+        use std::hash::Hasher;
+        let mut hasher = SipHasher13::new_with_keys(self.secret[0], self.secret[1]);
+        hasher.write_u8(kind as u8);
+        for part in parts {
+            // The length keeps apart what would be the same bytes one after the other.
+            hasher.write_u64(part.len() as u64);
+            hasher.write(part);
+        }
+        Key(hasher.finish128().as_u128())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_journal::sim::SimDisk;
+
+    #[test]
+    fn keys_tell_apart_what_looks_alike() {
+        let keys = KeyMaker::new(&*SimDisk::new().shared());
+        let mut made = Vec::new();
+        let texts =
+            [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", ""), ("c", "ab"), ("AB", "c"), ("ab", "C")];
+        for (model, batch) in texts {
+            made.push(keys.batch(&BatchId { model_uuid: model.into(), batch_uuid: batch.into() }));
+            for digest in [Digest([0; 16]), Digest([1; 16])] {
+                made.push(keys.element_with(model, batch, digest));
+            }
+        }
+        made.extend((0..9).map(|id| keys.quarantine(id)));
+        let n_made = made.len();
+        made.sort();
+        made.dedup();
+        assert_eq!(made.len(), n_made);
+    }
+}

@@ -1,0 +1,108 @@
+//! Making one run of several.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::vec;
+
+use tollgate_journal::Disk;
+
+use super::IndexError;
+use super::block::Entry;
+use super::run::{Entries, Run, RunWriter};
+
+/// So many runs of one level become one of the next: more of them are slower to look through, fewer are written more
+/// often.
+const RUNS_PER_LEVEL: usize = 8;
+
+/// The runs that are to be merged next: those of the lowest level that has enough of them, the oldest.
+pub(super) fn due(runs: &[Arc<Run>]) -> Option<Vec<Arc<Run>>> {
+    let highest = runs.iter().map(|run| run.stated.level).max()?;
+    (0..=highest).find_map(|level| {
+        let of_level = runs.iter().filter(|run| run.stated.level == level).take(RUNS_PER_LEVEL);
+        let of_level: Vec<_> = of_level.cloned().collect();
+        (of_level.len() == RUNS_PER_LEVEL).then_some(of_level)
+    })
+}
+
+/// Merges `inputs` into run `number`; `None` when told to stop.
+pub(super) fn merge(
+    disk: &dyn Disk,
+    number: u64,
+    inputs: &[Arc<Run>],
+    stop: &AtomicBool,
+) -> Result<Option<Run>, IndexError> {
+    let level = inputs.iter().map(|run| run.stated.level).max().unwrap_or(0).saturating_add(1);
+    let n_entries = inputs.iter().map(|run| run.stated.n_entries).sum();
+    let mut output = RunWriter::new(disk, number, level, n_entries)?;
+    for (n_merged, entry) in Merged::new(inputs, Vec::new())?.enumerate() {
+        output.push(entry?)?;
+        if n_merged % 4096 == 0 && stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+    }
+    output.finish().map(Some)
+}
+
+/// The entries of several sources in the order of their keys. A key that comes twice is an error.
+pub(super) struct Merged {
+    heads: Vec<Head>,
+    last: Option<Entry>,
+}
+
+/// The next entry of a source, and what follows.
+struct Head {
+    entry: Entry,
+    rest: Source,
+}
+
+enum Source {
+    Run(Entries),
+    Memory(vec::IntoIter<Entry>),
+}
+
+impl Source {
+    fn next(&mut self) -> Option<Result<Entry, IndexError>> {
+        match self {
+            Self::Run(entries) => entries.next(),
+            Self::Memory(entries) => entries.next().map(Ok),
+        }
+    }
+}
+
+impl Merged {
+    pub(super) fn new(runs: &[Arc<Run>], memory: Vec<Vec<Entry>>) -> Result<Self, IndexError> {
+        let runs = runs.iter().map(|run| Source::Run(run.entries()));
+        let memory = memory.into_iter().map(|entries| Source::Memory(entries.into_iter()));
+        let heads = runs.chain(memory).filter_map(|mut rest| {
+            let entry = rest.next()?;
+            Some(entry.map(|entry| Head { entry, rest }))
+        });
+        Ok(Self { heads: heads.collect::<Result<_, _>>()?, last: None })
+    }
+
+    fn advance(&mut self) -> Result<Option<Entry>, IndexError> {
+        let Some(least) = (0..self.heads.len()).min_by_key(|&head| self.heads[head].entry.0) else {
+            return Ok(None);
+        };
+        let head = &mut self.heads[least];
+        let entry = head.entry;
+        match head.rest.next().transpose()? {
+            Some(next) => head.entry = next,
+            None => drop(self.heads.swap_remove(least)),
+        }
+        match self.last.replace(entry) {
+            Some((last, _)) if entry.0 <= last => {
+                Err(IndexError::Damaged { file: "the runs".to_owned(), offset: 0 })
+            }
+            _ => Ok(Some(entry)),
+        }
+    }
+}
+
+impl Iterator for Merged {
+    type Item = Result<Entry, IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}

@@ -1,0 +1,64 @@
+//! The newest ids, in memory until they are enough for a run.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::Key;
+use super::block::{Entry, Known};
+
+/// Entries that are in no run yet.
+#[derive(Debug, Default)]
+pub(super) struct Recent(HashMap<Key, Known, BuildHasherDefault<Already>>);
+
+/// A key is a hash already.
+#[derive(Default)]
+pub(crate) struct Already(u64);
+
+impl Hasher for Already {
+    fn write_u128(&mut self, key: u128) {
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let half = key as u64;
+        self.0 = half;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key is hashed as one number");
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Recent {
+    pub(super) fn with_capacity(n_entries: usize) -> Self {
+        Self(HashMap::with_capacity_and_hasher(n_entries, BuildHasherDefault::default()))
+    }
+
+    pub(super) fn find(&self, key: Key) -> Option<Known> {
+        self.0.get(&key).copied()
+    }
+
+    /// `false` when there is something under the key already, and then nothing changes.
+    pub(super) fn insert(&mut self, key: Key, known: Known) -> bool {
+        match self.0.entry(key) {
+            Place::Occupied(_) => false,
+            Place::Vacant(place) => {
+                place.insert(known);
+                true
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// In the order of the keys.
+    pub(super) fn sorted(&self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.0.iter().map(|(&key, &known)| (key, known)).collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries
+    }
+}
