@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tollgate_ledger::{Counts, Ledger, LedgerError, ModelSummary, Page, QuarantineItem, Remedy};
+use tollgate_ledger::{Counts, Ledger, LedgerError, ModelSummary, Page, QuarantineItem, Remedy, chain};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, export, verify};
 use tollgate_rules::BatchId;
 
 use crate::files::{Files, read_all, write_all};
-use crate::lives::{batch, chain, entries, received};
+use crate::lives::{batch, entries, received};
 
 const MODEL: &str = "01234567-89ab-4def-8edc-ba9876543210";
 

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::time::timeout;
-use tollgate_ledger::{LedgerError, Outcome, Prepared, Remedy, Writer};
+use tollgate_ledger::{LedgerError, Outcome, Prepared, Remedy, Writer, chain};
 use tracing::{debug, error, warn};
 
 use crate::budget::Reservation;
-use crate::error::chain;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::{CollectorError, Settings};

@@ -76,13 +76,13 @@ pub enum JournalError {
     },
     /// There is too little room; nothing was written.
     #[error(
-        "append {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
+        "write {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
         path.display()
     )]
     Full {
         /// The folder.
         path: PathBuf,
-        /// What the group takes.
+        /// What the group takes, or the copy.
         needed_bytes: u64,
         /// What is free.
         free_bytes: u64,
@@ -127,6 +127,12 @@ pub enum JournalError {
         bytes: u64,
         /// How many records it has.
         n_records: usize,
+    },
+    /// Compacting ended because its caller wanted so; the segment is what it was.
+    #[error("compact {}: it was given up", path.display())]
+    Abandoned {
+        /// The segment.
+        path: PathBuf,
     },
     /// There is no such group.
     #[error("find group {sequence} in {}: the journal ends before it", path.display())]

@@ -1,5 +1,7 @@
 //! What a failure of the journal means to whoever uses the ledger.
 
+use std::error::Error as _;
+
 use tollgate_journal::{JournalError, RecordPosition};
 use tollgate_ledger::{LedgerError, Remedy};
 use tollgate_rules::{BatchId, RecoverError};
@@ -79,6 +81,35 @@ pub(crate) fn unusable(position: RecordPosition, why: Unusable) -> LedgerError {
 pub(crate) fn mismatch(id: &BatchId) -> LedgerError {
     let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
     LedgerError::new(Remedy::Repair, step).because("what is stored does not match its digest")
+}
+
+/// A batch counts and is known for ever, but retention dropped its body.
+///
+/// It is the `source()` of the error of [`tollgate_ledger::Reader::batch`], which can never give it again. [`crate::export`] has
+/// what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "retention dropped its credentials, and with them its body as it came; an export has what is left of it"
+)]
+pub struct BodyDropped;
+
+/// A batch of which retention dropped a part.
+pub(crate) fn dropped(id: &BatchId) -> LedgerError {
+    let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
+    LedgerError::new(Remedy::Repair, step).because(BodyDropped)
+}
+
+/// Whether the error says that what was recorded is damaged, so that [`crate::salvage`] is what is left when there is no copy.
+#[must_use]
+pub fn is_damage(error: &LedgerError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(JournalError::Damaged { .. })) || error.is::<Unusable>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

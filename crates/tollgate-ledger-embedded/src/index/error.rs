@@ -26,6 +26,12 @@ impl IndexError {
         move |source| Self::Disk { step, file: file.into(), source: source.into() }
     }
 
+    /// There is too little room to merge runs into one of `n_bytes`.
+    pub(super) fn no_room(n_bytes: u64) -> Self {
+        let text = format!("merging takes {n_bytes} bytes besides the reserve");
+        Self::disk("merge", "runs")(io::Error::new(io::ErrorKind::StorageFull, text))
+    }
+
     /// Whether there is too little room, so that the same step may succeed later.
     pub(crate) fn is_full(&self) -> bool {
         let Self::Disk { source, .. } = self else { return false };
