@@ -78,6 +78,9 @@ struct Bench {
     n_recorded: u64,
 }
 
+/// The time that some groups took, and the JSON of each.
+type Round = (Duration, Vec<Vec<u8>>);
+
 /// Batches a second.
 struct Rates {
     recorded: f64,
@@ -99,7 +102,7 @@ impl Bench {
     fn fill(&mut self, size: u64) -> Result<(), Box<dyn Error>> {
         while self.n_recorded < size {
             self.record(1)?;
-            if self.n_recorded % 1_000_000 == 0 {
+            if self.n_recorded.is_multiple_of(1_000_000) {
                 eprintln!("  {} million", self.n_recorded / 1_000_000);
             }
         }
@@ -120,7 +123,7 @@ impl Bench {
     }
 
     /// Records some groups; gives the time that it took, and the JSON of each group.
-    fn record(&mut self, n_groups: usize) -> Result<(Duration, Vec<Vec<u8>>), Box<dyn Error>> {
+    fn record(&mut self, n_groups: usize) -> Result<Round, Box<dyn Error>> {
         let (mut groups, mut bodies) = (Vec::new(), Vec::new());
         for _ in 0..n_groups {
             let (entries, json) = self.stream.group();

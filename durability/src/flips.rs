@@ -1,26 +1,22 @@
 //! Every file of a ledger changed at every byte, cut at every length and taken away: what is asked of it afterwards is
 //! answered rightly, or refused with the file and the offset.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tollgate_ledger::{Counts, Ledger, LedgerError, ModelSummary, Page, QuarantineItem, Remedy};
+use tollgate_ledger::{Counts, Ledger, LedgerError, ModelSummary, Page, QuarantineItem, Remedy, chain};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, export, verify};
 use tollgate_rules::BatchId;
 
-use crate::lives::{batch, chain, entries, received};
+use crate::files::{Files, read_all, write_all};
+use crate::lives::{batch, entries, received};
 
 const MODEL: &str = "01234567-89ab-4def-8edc-ba9876543210";
 
 /// Batches of the ledger: it gets three segments.
 const N_BATCHES: u64 = 7;
-
-/// The bytes of each file, by its path below the ledger's folder.
-type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// What was done.
 #[derive(Debug, Default, Clone, Copy)]
@@ -255,38 +251,6 @@ fn changed(dir: &Path, written: &Files) -> Result<Option<PathBuf>> {
     let is_journal = |path: &&PathBuf| role(path) == Role::Journal || path.ends_with("attested");
     let mut paths = written.keys().chain(now.keys()).filter(is_journal);
     Ok(paths.find(|path| written.get(*path) != now.get(*path)).cloned())
-}
-
-/// Every file below a folder.
-fn read_all(dir: &Path) -> Result<Files> {
-    let mut files = Files::new();
-    let mut folders = vec![dir.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-                files.insert(path.strip_prefix(dir)?.to_owned(), bytes);
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// Makes a folder have exactly these files.
-fn write_all(dir: &Path, files: &Files) -> Result<()> {
-    if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| format!("remove {}", dir.display()))?;
-    }
-    fs::create_dir(dir)?;
-    for (path, bytes) in files {
-        let path = dir.join(path);
-        fs::create_dir_all(path.parent().context("it is below the folder")?)?;
-        fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
 }
 
 impl Report {

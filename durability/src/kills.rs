@@ -70,7 +70,7 @@ fn live(binary: &Path, work: &Path, n_kills: u64, seed: u64, report: &mut Report
         }
         let address = collector.listen;
         let rest = moment(&mut random, 150.0);
-        traffic::run(address, &mut account, &report.figures, random.u64(..), || {
+        traffic::run(address, &mut account, &report.figures, random.u64(..), |_| {
             thread::sleep(rest);
             collector.kill()
         })

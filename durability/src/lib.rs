@@ -1,6 +1,7 @@
 //! Shows that an acknowledged batch is never lost and never counted twice.
 //!
 //! - [`kills`]: `kill -9` of the built program while eight senders post, and while it starts.
+//! - [`power`]: the power of a real file system ([`loop_disk`]) is cut while they post.
 //! - [`faults`]: each system call that changes a ledger's folder fails, or is the last, with [`strace`].
 //! - [`cuts`]: power cuts on a simulated disk, by the million. [`lives`] is what one seed does.
 //! - [`flips`]: damage of every byte of a ledger's files.
@@ -20,8 +21,11 @@ pub mod collector;
 pub mod cuts;
 pub mod evidence;
 pub mod faults;
+mod files;
 pub mod flips;
 pub mod kills;
 pub mod lives;
+pub mod loop_disk;
+pub mod power;
 pub mod strace;
 pub mod traffic;

@@ -2,7 +2,9 @@
 //! it follows from a seed.
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
-use tollgate_ledger::{Entry, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy};
+use tollgate_ledger::{
+    Entry, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy, chain,
+};
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options};
 use tollgate_rules::judge;
 use tollgate_wire::{Document, Timestamp};
@@ -41,6 +43,45 @@ pub struct Tally {
     pub n_kills: u64,
     /// Groups whose outcomes were acknowledged.
     pub n_groups: u64,
+    /// Of their elements: batches that were recorded.
+    pub n_recorded: u64,
+    /// Copies.
+    pub n_duplicates: u64,
+    /// Other contents under the id of a batch.
+    pub n_conflicts: u64,
+    /// Elements that cannot count.
+    pub n_quarantined: u64,
+    /// Segments of the journal that were begun after the first.
+    pub n_rotations: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            n_cuts: self.n_cuts + other.n_cuts,
+            n_cuts_in_recovery: self.n_cuts_in_recovery + other.n_cuts_in_recovery,
+            n_kills: self.n_kills + other.n_kills,
+            n_groups: self.n_groups + other.n_groups,
+            n_recorded: self.n_recorded + other.n_recorded,
+            n_duplicates: self.n_duplicates + other.n_duplicates,
+            n_conflicts: self.n_conflicts + other.n_conflicts,
+            n_quarantined: self.n_quarantined + other.n_quarantined,
+            n_rotations: self.n_rotations + other.n_rotations,
+        }
+    }
+
+    fn count(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            *match outcome {
+                Outcome::Recorded => &mut self.n_recorded,
+                Outcome::Duplicate => &mut self.n_duplicates,
+                Outcome::Conflict { .. } => &mut self.n_conflicts,
+                Outcome::Quarantined { .. } => &mut self.n_quarantined,
+            } += 1;
+        }
+    }
 }
 
 /// Several lives; what should be there is compared after every opening.
@@ -78,6 +119,9 @@ pub fn live(subject: &dyn Subject, seed: u64) -> Result<Tally, String> {
     }
     history.open()?.ok_or("a disk without faults failed")?;
     history.compare_export()?;
+    let names = history.disk.shared().list().map_err(|error| chain(&error))?;
+    let n_segments = names.iter().filter(|name| name.ends_with(".segment")).count() as u64;
+    history.tally.n_rotations = n_segments.saturating_sub(1);
     Ok(history.tally)
 }
 
@@ -167,6 +211,7 @@ impl<'a> History<'a> {
             Ok(outcomes) => {
                 self.tally.n_groups += 1;
                 let expected = self.make_durable(group);
+                self.tally.count(&expected);
                 if outcomes == expected { Ok(true) } else { Err(format!("{outcomes:?}, not {expected:?}")) }
             }
             Err(error) if error.remedy() == Remedy::Restart => {
@@ -204,13 +249,13 @@ fn answers(reader: &dyn Reader) -> String {
 /// Few ids and few contents, so that most elements meet an earlier one.
 fn random_group(dice: &mut Dice) -> Vec<Entry> {
     let elements = (0..dice.below(6)).map(|_| {
-        let model = ["m", "", "01234567-89ab-4def-8edc-ba9876543210"][dice.below(3)];
+        let model = ["m", "m", "01234567-89ab-4def-8edc-ba9876543210", "x", "x", ""][dice.below(6)];
         let id = match dice.below(20) {
             0 => String::new(),
             number if number % 3 == 0 => format!("odd {number}"),
             number => format!("01234567-89ab-4def-8edc-{number:012x}"),
         };
-        let value = ["1", "1", "1", "0.1", "1e3", "NaN", "-1"][dice.below(7)];
+        let value = ["1", "1", "1", "1", "1", "0.1", "1e3", "NaN", "-1"][dice.below(9)];
         match dice.below(15) {
             0 => "7".to_owned(),
             1 => batch(model, &id, &value.repeat(dice.below(2000))),
@@ -239,11 +284,4 @@ pub fn batch(model: &str, uuid: &str, value: &str) -> String {
 #[must_use]
 pub fn received() -> Received {
     Timestamp::from_unix(1_767_323_045, 0).expect("a time")
-}
-
-/// An error with all its causes.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

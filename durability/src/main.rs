@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tollgate_durability::evidence::{self, Row};
-use tollgate_durability::{cuts, faults, flips, kills};
+use tollgate_durability::{cuts, faults, flips, kills, loop_disk, power};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", bin_name = "cargo xtask durability", disable_help_subcommand = true)]
@@ -25,9 +25,10 @@ struct Run {
     /// The built program
     #[arg(long, value_name = "FILE", global = true, default_value = "target/release/tollgate")]
     tollgate: PathBuf,
-    /// Where ledgers are made
-    #[arg(long, value_name = "DIR", global = true, default_value_os_t = std::env::temp_dir())]
-    folder: PathBuf,
+    /// Where ledgers are made; when left out, in memory where that makes no difference, and else in the system's
+    /// temporary folder
+    #[arg(long, value_name = "DIR", global = true)]
+    folder: Option<PathBuf>,
     /// What the run follows from
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
@@ -52,8 +53,21 @@ enum Part {
         #[arg(long, default_value_t = N_CUTS)]
         cuts: u64,
     },
+    /// Cut the power of real file systems under load; needs root and loop devices
+    Power {
+        /// How often, for each file system
+        #[arg(long, default_value_t = N_REAL_CUTS)]
+        cycles: u64,
+        /// Only say whether this machine can
+        #[arg(long)]
+        try_out: bool,
+    },
     /// Let every system call that changes a ledger's folder fail, or kill the program at it
-    Faults,
+    Faults {
+        /// Then also at every call of the recovery from a kill at every call, which takes minutes
+        #[arg(long)]
+        pairs: bool,
+    },
     /// Change every byte of a ledger's files, cut them at every length, take them away
     Flips {
         /// One bit of each byte, and not all eight
@@ -62,7 +76,11 @@ enum Part {
     },
 }
 
+/// A file system in memory, on nearly every Linux.
+const MEMORY: &str = "/dev/shm";
+
 const N_CYCLES: u64 = 2_000;
+const N_REAL_CUTS: u64 = 1_000;
 const N_CUTS: u64 = 10_000_000;
 
 fn main() -> Result<()> {
@@ -85,7 +103,11 @@ fn main() -> Result<()> {
 impl Run {
     /// Runs one part, tells what came of it, and writes it into the table.
     fn part(&self, part: &Part) -> Result<()> {
-        let Self { tollgate, folder, seed, evidence } = self;
+        let Self { tollgate, seed, evidence, .. } = self;
+        let on_disk = self.folder.clone().unwrap_or_else(std::env::temp_dir);
+        // What a sync does is of no account there: no power is cut.
+        let in_memory = Some(PathBuf::from(MEMORY)).filter(|folder| folder.is_dir());
+        let in_memory = self.folder.clone().or(in_memory).unwrap_or_else(std::env::temp_dir);
         let started = Instant::now();
         let (name, what, options, outcome) = match part {
             Part::All => return Ok(()),
@@ -93,7 +115,7 @@ impl Run {
                 "kills",
                 "`kill -9` of the program while 8 senders post new batches, resends and copies, and while it starts or recovers",
                 format!(" --cycles {cycles} --seed {seed}"),
-                kills::run(tollgate, folder, *cycles, *seed).map(|report| report.to_string()),
+                kills::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
             ),
             Part::Cuts { cuts } => (
                 "cuts",
@@ -101,18 +123,25 @@ impl Run {
                 format!(" --cuts {cuts} --seed {seed}"),
                 cuts::run(*cuts, *seed).map(|report| report.to_string()),
             ),
-            Part::Faults => (
+            Part::Power { try_out: true, .. } => return loop_disk::try_out(&on_disk),
+            Part::Power { cycles, try_out: false } => (
+                "power",
+                "the power of ext4 and XFS on a loop device cut while 8 senders post; and once without any sync, to see that loss shows",
+                format!(" --cycles {cycles} --seed {seed}"),
+                power::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
+            ),
+            Part::Faults { pairs } => (
                 "faults",
                 "the program killed at every system call that changes a ledger's folder, and every such call failing with EIO and \
                  with ENOSPC: at the first start, while recording, while recovering",
-                String::new(),
-                faults::run(tollgate, folder).map(|report| report.to_string()),
+                if *pairs { " --pairs".to_owned() } else { String::new() },
+                faults::run(tollgate, &in_memory, *pairs).map(|report| report.to_string()),
             ),
             Part::Flips { one_bit } => (
                 "flips",
                 "every byte of a ledger's files changed, every length cut, every file taken away",
                 if *one_bit { " --one-bit".to_owned() } else { String::new() },
-                flips::run(folder, bits(*one_bit)).map(|report| report.to_string()),
+                flips::run(&in_memory, bits(*one_bit)).map(|report| report.to_string()),
             ),
         };
         if let Ok(figures) = &outcome {

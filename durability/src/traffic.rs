@@ -24,9 +24,21 @@ pub struct Figures {
     pub n_unknown: AtomicU64,
 }
 
-/// Sends from eight connections while `meanwhile` runs, until the collector is gone.
-///
-/// `meanwhile` has to end the collector, or senders would go on for ever.
+/// The line between the collector and its senders.
+#[derive(Debug, Default)]
+pub struct Line {
+    loses_answers: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Line {
+    /// Lets no answer through from now on. Senders go on as if they had no answer, and send more.
+    pub fn lose_answers(&self) {
+        self.loses_answers.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Sends from eight connections while `meanwhile` runs, until the collector is gone, or `meanwhile` has ended.
 ///
 /// # Errors
 ///
@@ -36,20 +48,20 @@ pub fn run<R>(
     account: &mut Account,
     figures: &Figures,
     seed: u64,
-    meanwhile: impl FnOnce() -> Result<R>,
+    meanwhile: impl FnOnce(&Line) -> Result<R>,
 ) -> Result<R> {
     let shared = Mutex::new(account);
-    let is_over = AtomicBool::new(false);
+    let line = Line::default();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..N_CLIENTS)
             .map(|number| {
                 let mut random = Rng::with_seed(seed.wrapping_mul(31) ^ number);
-                let (shared, is_over) = (&shared, &is_over);
-                scope.spawn(move || send_until_gone(address, shared, figures, is_over, &mut random))
+                let (shared, line) = (&shared, &line);
+                scope.spawn(move || send_until_gone(address, shared, figures, line, &mut random))
             })
             .collect();
-        let done = meanwhile();
-        is_over.store(true, Ordering::Relaxed);
+        let done = meanwhile(&line);
+        line.is_over.store(true, Ordering::SeqCst);
         for client in clients {
             client.join().expect("a sender does not panic")?;
         }
@@ -61,17 +73,22 @@ fn send_until_gone(
     address: SocketAddr,
     account: &Mutex<&mut Account>,
     figures: &Figures,
-    is_over: &AtomicBool,
+    line: &Line,
     random: &mut Rng,
 ) -> Result<()> {
     let Ok(mut client) = Client::connect(address) else { return Ok(()) };
     let batches = lock(account).batches;
-    while !is_over.load(Ordering::Relaxed) {
+    while !line.is_over.load(Ordering::SeqCst) {
         let indexes = choose(&mut lock(account), random);
-        let Some(answer) = client.post(&batches.document(&indexes))? else {
+        let answer = client.post(&batches.document(&indexes))?;
+        let is_lost = line.loses_answers.load(Ordering::SeqCst);
+        if is_lost || answer.is_none() {
             figures.n_unknown.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        };
+        }
+        let Some(answer) = answer else { return Ok(()) };
+        if is_lost {
+            continue;
+        }
         let acknowledged = answer.acknowledged(batches, &indexes)?;
         let figure = if acknowledged.is_empty() { &figures.n_refused } else { &figures.n_acknowledged };
         figure.fetch_add(1, Ordering::Relaxed);

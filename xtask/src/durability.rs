@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::steps::Steps;
+use crate::needs::{self, Need};
+use crate::steps::{Steps, output};
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
@@ -22,7 +23,22 @@ const BRIEFLY: &[(&str, &[&str])] = &[
     ("durability: the program is killed under load", &["kills", "--cycles", "200"]),
     ("durability: simulated power cuts", &["cuts", "--cuts", "100000"]),
     ("durability: every byte of a ledger damaged", &["flips", "--one-bit"]),
+    ("durability: a fault at every system call", &["faults"]),
 ];
+
+/// As [`BRIEFLY`], where the machine can.
+const POWER: (&str, &[&str]) = ("durability: real power cuts", &["power", "--cycles", "20"]);
+
+/// What power cuts of a real file system take, which only root may make.
+const FOR_POWER: &[Need] = &[
+    Need { program: "xfs_io", package: "xfsprogs", why: "it cuts the power of a file system" },
+    Need { program: "mkfs.ext4", package: "e2fsprogs", why: "it makes a file system whose power is cut" },
+    Need { program: "eatmydata", package: "eatmydata", why: "it leaves out every sync, which has to show" },
+];
+
+/// For a fault at every system call.
+pub(crate) const STRACE: Need =
+    Need { program: "strace", package: "strace", why: "it lets system calls fail, for the durability runs" };
 
 /// Runs the parts that were asked for, at full length, and writes their rows.
 ///
@@ -30,11 +46,22 @@ const BRIEFLY: &[(&str, &[&str])] = &[
 ///
 /// At a violation, or when something cannot be built or run.
 pub(crate) fn run(workspace: &Workspace, options: &Options, steps: &mut Steps) -> Result<()> {
-    build(workspace, steps)?;
     let mut arguments: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
     if arguments.is_empty() {
         arguments.push("all");
     }
+    let part = arguments[0];
+    steps.work("what the runs need", || {
+        let mut needs = Vec::new();
+        if ["all", "faults"].contains(&part) {
+            needs.push(STRACE);
+        }
+        if ["all", "power"].contains(&part) {
+            needs.extend(FOR_POWER);
+        }
+        needs::ensure(&needs)
+    })?;
+    build(workspace, steps)?;
     arguments.extend(["--evidence", EVIDENCE]);
     steps.command("durability, at full length", &mut command(workspace, &arguments))
 }
@@ -49,7 +76,23 @@ pub(crate) fn run_briefly(workspace: &Workspace, steps: &mut Steps) -> Result<()
     for (title, arguments) in BRIEFLY {
         steps.command(title, &mut command(workspace, arguments))?;
     }
-    Ok(())
+    let (title, arguments) = POWER;
+    match try_power(workspace) {
+        Ok(()) => steps.command(title, &mut command(workspace, arguments)),
+        Err(why) => {
+            steps.did_not_run(title, &format!("{why:#}"));
+            Ok(())
+        }
+    }
+}
+
+/// Whether this machine can cut the power of a real file system; installs what that takes.
+fn try_power(workspace: &Workspace) -> Result<()> {
+    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+        bail!("only root may mount a file system");
+    }
+    needs::ensure(FOR_POWER)?;
+    output(&mut command(workspace, &["power", "--try-out"])).map(drop)
 }
 
 /// Builds the program as it is shipped, and what tries it: apart, because the latter turns on features for testing.

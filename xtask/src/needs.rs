@@ -8,10 +8,11 @@ use crate::steps::{output, run};
 use crate::workspace::is_installed;
 
 /// A program that we run, and the Debian package that brings it.
+#[derive(Clone, Copy)]
 pub(crate) struct Need {
-    program: &'static str,
-    package: &'static str,
-    why: &'static str,
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) why: &'static str,
 }
 
 /// For everything that is built. Rust itself cannot link without one, so it is nearly always there.

@@ -76,13 +76,13 @@ pub enum JournalError {
     },
     /// There is too little room; nothing was written.
     #[error(
-        "append {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
+        "write {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
         path.display()
     )]
     Full {
         /// The folder.
         path: PathBuf,
-        /// What the group takes.
+        /// What the group takes, or the copy.
         needed_bytes: u64,
         /// What is free.
         free_bytes: u64,
@@ -246,6 +246,9 @@ pub enum Fault {
         /// As found.
         found: u64,
     },
+    /// The disk gave an error instead of the bytes.
+    #[error("the disk cannot read it")]
+    Unreadable,
     /// A second copy of groups that are elsewhere.
     #[error("its groups were found elsewhere")]
     Repeated,
@@ -271,6 +274,7 @@ impl Fault {
             | Self::Discontinued
             | Self::SegmentMissing
             | Self::Length { .. }
+            | Self::Unreadable
             | Self::Repeated
             | Self::GroupMissing { .. } => false,
         }

@@ -368,6 +368,48 @@ mod tests {
     }
 
     #[test]
+    fn the_chain_covers_the_form() {
+        let payload = [&996_u32.to_le_bytes()[..], &[7; 996]].concat();
+        let packed = Packer::new(1).expect("a level").pack(&payload).1.to_vec();
+        let form = |flags, unpacked_bytes| Form { flags, unpacked_bytes };
+        let header = FrameHeader::new(&genesis(), SALT, 1, form(1, 1000), &packed);
+        assert_eq!(header.check_link(&genesis(), &packed), Ok(()));
+        for form in [form(1, 1001), form(0, 1000)] {
+            let other = FrameHeader { form, ..header };
+            assert_eq!(other.check_link(&genesis(), &packed), Err(Fault::Chain), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_compacted_group_keeps_its_place_and_its_proof_however_often() {
+        let mut packer = Packer::new(1).expect("a level");
+        let payload = [&2000_u32.to_le_bytes()[..], &[7; 2000]].concat();
+        let (form, stored) = packer.pack(&payload);
+        let mut header = FrameHeader::new(&genesis(), SALT, 1, form, stored);
+        let (link, proof) = (header.link, header.proof(stored));
+        let mut stored = stored.to_vec();
+        for n_bytes in [1000_u32, 10] {
+            let records = [&n_bytes.to_le_bytes()[..], &vec![8; n_bytes as usize]].concat();
+            let (form, content) = packer.pack(&records);
+            stored = [&header.proof(&stored)[..], content].concat();
+            header = header.compacted(form, &stored);
+            assert_eq!((header.link, header.proof(&stored)), (link, proof));
+            let frame = [&header.encode()[..], &stored].concat();
+            assert_eq!(check(&frame, &genesis()), Ok(vec![vec![8; n_bytes as usize]]));
+            for byte in FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + PROOF_BYTES {
+                // Also with a checksum that matches.
+                let mut stored = stored.clone();
+                stored[byte - FRAME_HEADER_BYTES] ^= 1;
+                let forged = FrameHeader { payload_checksum: crc32c::crc32c(&stored), ..header };
+                let frame = [&forged.encode()[..], &stored].concat();
+                assert_eq!(check(&frame, &genesis()), Err(Fault::Chain), "{byte}");
+            }
+        }
+        let too_short = FrameHeader { payload_bytes: 39, ..header };
+        assert_eq!(FrameHeader::decode(&too_short.encode(), Some(SALT)), Err(Fault::Flags));
+    }
+
+    #[test]
     fn a_payload_that_lies_about_its_records_is_refused() {
         let mut records = Records::default();
         records.push(b"one");

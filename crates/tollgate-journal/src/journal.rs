@@ -150,6 +150,7 @@ impl Journal {
             None => (Form::plain(records.as_bytes()), records.as_bytes()),
         };
         let appended = self.append_payload(n_records, form, payload);
+        packer.iter_mut().for_each(Packer::clear);
         self.packer = packer;
         appended
     }
@@ -304,12 +305,12 @@ impl Journal {
             compacted: None,
         };
         let shared = self.shared.clone();
-        let names = shared.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = shared.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.may_be_lost {
             return Err(JournalError::Closed { path: self.disk.folder().into() });
         }
         let file = segment::create(&*self.disk, &header).map_err(|error| self.stay_open(error))?;
-        segment::sync_names(&*self.disk)?;
+        segment::sync_names(&*self.disk).inspect_err(|_| names.may_be_lost = true)?;
         self.end.file = file;
         self.end.header = header;
         self.end.offset = SEGMENT_HEADER_BYTES as u64;

@@ -30,8 +30,7 @@ pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, Jo
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut link = Link { sequence: segment.header.first_sequence - 1, chain: segment.header.chain };
 
-    let length = segment.frames.length()?;
-    let mut end = length;
+    let mut end = segment.frames.length()?;
     while link.sequence + 1 < sequence && offset + NEAR_BYTES < end {
         let middle = offset + (end - offset) / 2;
         let is_new = |found: &Link| link.sequence < found.sequence;
@@ -55,7 +54,7 @@ pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, Jo
         offset += header.frame_bytes();
         link = header.link;
     }
-    if length < offset {
+    if segment.frames.length()? < offset {
         // Whoever appends goes on behind whole groups alone.
         return Err(segment.frames.damaged(start, Fault::CutShort));
     }

@@ -189,7 +189,14 @@ pub(crate) fn open_parts(
     let options = tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
     let step = format!("open the ledger in {}", disk.folder().display());
     let index_disk = disk.clone();
-    let mut replay = Replay { disk: &*index_disk, mode: upkeep, run_entries: run_ids, progress, index: None };
+    let mut replay = Replay {
+        disk: &*index_disk,
+        mode: upkeep,
+        run_entries: run_ids,
+        free_bytes_min,
+        progress,
+        index: None,
+    };
     let opened = Journal::open_visiting(disk, options, &mut replay);
     let (journal, recovery) = opened.map_err(|failure| match failure {
         OpenFailure::Journal(error) => at_open(step)(error),

@@ -7,7 +7,7 @@ use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received};
 use tollgate_rules::{Admitted, Digest, Quarantined};
 
 use crate::error::of_index;
-use crate::index::{Already, Index, IndexError, Key, Known};
+use crate::index::{Already, Facts, Index, IndexError, Key, Known};
 use crate::prepare::{PackedBatches, Request};
 
 /// A group's outcomes, true once its additions are durable.
@@ -51,7 +51,7 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
     let known = index.find_all(&keys).map_err(failed)?;
     let mut planner = Planner {
         index,
-        next_id: index.with_facts(|facts| facts.next_quarantine_id()),
+        next_id: index.with_facts(Facts::next_quarantine_id),
         batches: Pending::default(),
         quarantined: Pending::default(),
     };
@@ -70,12 +70,22 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
                 }
                 Additions::Packed(batches)
             }
+            Request::Packed(batches) if are_recorded(&batches, known) => {
+                plan.outcomes.extend(known.iter().map(|_| Outcome::Duplicate));
+                Additions::Some(Vec::new())
+            }
             Request::Packed(batches) => planner.each(batches.unpack()?, known, &mut plan.outcomes)?,
             request @ Request::Entries { .. } => planner.each(request, known, &mut plan.outcomes)?,
         };
         plan.parts.push(Part { received, additions });
     }
     Ok(plan)
+}
+
+/// Whether all of the batches are in the index with the same content: what a sender sends again that missed its answer.
+fn are_recorded(batches: &PackedBatches, known: &[Option<Known>]) -> bool {
+    let mut pairs = batches.ids.iter().zip(known);
+    pairs.all(|((_, digest), known)| known.is_some_and(|known| known.digest == *digest))
 }
 
 /// New in this group.

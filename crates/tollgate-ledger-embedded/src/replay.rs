@@ -4,7 +4,7 @@ use std::iter;
 use std::sync::Arc;
 
 use tollgate_journal::{Checkpoint, Disk, Group, JournalError, Progress, Tail, Visitor};
-use tollgate_ledger::{LedgerError, Remedy};
+use tollgate_ledger::{LedgerError, Remedy, chain};
 use tollgate_rules::{Admitted, Digest, RecoverError};
 use tracing::{info, warn};
 
@@ -20,6 +20,7 @@ pub(crate) struct Replay<'a, P> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) mode: UpkeepMode,
     pub(crate) run_entries: usize,
+    pub(crate) free_bytes_min: u64,
     pub(crate) progress: P,
     pub(crate) index: Option<(Arc<Index>, Upkeep)>,
 }
@@ -52,15 +53,16 @@ impl<P> Replay<'_, P> {
 
     /// Begins with an index that covers nothing.
     fn create(&mut self) -> Result<(), LedgerError> {
+        // IMPORTANT: the one before it ends first. Its threads write to the same folder, and a checkpoint of theirs must not
+        // come after what is there was removed.
+        self.index = None;
         let index = Index::create(self.folder()?).map_err(of_index("make an index"))?;
         self.keep(index)
     }
 
     fn keep(&mut self, index: Index) -> Result<(), LedgerError> {
-        // The one before it ends first: it writes to the same folder.
-        self.index = None;
         let index = Arc::new(index);
-        let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries);
+        let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries, self.free_bytes_min);
         let failed = |error| LedgerError::new(Remedy::Restart, "start a thread for the index").because(error);
         self.index = Some((index, upkeep.map_err(failed)?));
         Ok(())
@@ -78,7 +80,7 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
             }
             Ok(None) => {}
             Err(error) if error.is_damage() => {
-                warn!(error = %error, "the index is of no use, and is made anew from the journal");
+                warn!(error = %chain(&error), "the index is of no use, and is made anew from the journal");
             }
             Err(error) => return Err(of_index("open the index")(error).into()),
         }

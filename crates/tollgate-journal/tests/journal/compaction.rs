@@ -139,6 +139,23 @@ fn a_damaged_segment_is_not_compacted() {
 }
 
 #[test]
+fn a_segment_of_another_history_is_not_compacted() {
+    let (disk, one, _) = journal(Options::for_testing(KIND));
+    let other = SimDisk::new();
+    let (mut other_journal, _) = open(&other);
+    for group in 0..N_GROUPS {
+        let text = format!("{group:4} {}", if group == 0 { "X" } else { "x" }.repeat(150));
+        append(&mut other_journal, &[text, "tiny".to_owned(), format!("{group:4} y")]);
+    }
+    // Intact in itself, and as long.
+    let foreign = other.contents(&segment(1)).expect("a file");
+    disk.set_contents(&segment(1), &foreign);
+    let error = one.compactor().compact(1, replace).expect_err("another history");
+    assert!(error.to_string().ends_with("the segment does not continue the one before it"), "{error}");
+    assert_eq!(disk.contents(&segment(1)), Some(foreign));
+}
+
+#[test]
 fn there_must_be_room_for_both_forms() {
     let options = Options::for_testing(KIND);
     // It may take the length of a segment of the reserve.
@@ -236,6 +253,23 @@ fn after_names_may_have_been_lost_there_is_no_new_segment() {
     drop(journal);
     let (mut journal, _) = open(&disk);
     append(&mut journal, &["x".repeat(1000)]);
+}
+
+#[test]
+fn a_segment_is_not_compacted_when_the_name_of_the_next_may_be_lost() {
+    for seed in 0..20 {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        disk.fail_at(5, Failure::Error);
+        try_append(&mut journal, &["x".repeat(1000)])
+            .expect_err("the name of the second segment is not synced");
+        let error = journal.compactor().compact(1, replace).expect_err("its own name could last alone");
+        assert!(matches!(error, JournalError::Closed { .. }), "{error}");
+        disk.cut_power(seed);
+        drop(open(&disk));
+        assert!(matches!(read_groups(&disk), (groups, None) if groups == [["one"]]));
+    }
 }
 
 #[test]

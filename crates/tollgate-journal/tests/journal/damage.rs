@@ -539,7 +539,7 @@ fn a_first_segment_that_is_not_the_beginning_is_not_taken_for_it() {
 #[test]
 fn a_damaged_group_is_seen_to_be_followed_wherever_the_next_one_begins() {
     // The next header lies across the border of what is read at once.
-    let border = (256 << 10) - 160;
+    let border = (32 << 10) - 120;
     for length in border - 90..border + 90 {
         let disk = SimDisk::new();
         let options = Options { segment_bytes_max: 1 << 20, ..Options::for_testing(KIND) };

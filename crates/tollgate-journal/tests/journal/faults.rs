@@ -6,12 +6,13 @@ use tollgate_journal::{Journal, JournalError, Options};
 use crate::common::{KIND, all_records, append, compressing, open, read_groups, try_append};
 use crate::model::Model;
 
-pub(crate) const FAILURES: [Failure; 7] = [
+pub(crate) const FAILURES: [Failure; 8] = [
     Failure::Death,
     Failure::Error,
     Failure::ErrorsFromThereOn,
     Failure::Short,
     Failure::Full,
+    Failure::FullInTheMiddle,
     Failure::OverQuota,
     Failure::TooManyOpen,
 ];
@@ -301,19 +302,19 @@ fn a_disk_or_quota_that_turns_out_to_be_full_is_forgiven() {
 
 #[test]
 fn a_disk_that_fills_up_in_the_middle_of_a_write_closes_the_journal() {
-    let disk = SimDisk::new();
-    let (mut journal, _) = open(&disk);
-    append(&mut journal, &["one"]);
-    disk.limit(Some(disk.used_bytes() + 300));
-    disk.fail_at(1, Failure::Short);
-    let error = try_append(&mut journal, &["two"]).expect_err("full");
-    assert_eq!(error.to_string(), "append to sim/0000000000000001.segment");
-    assert!(matches!(try_append(&mut journal, &["three"]), Err(JournalError::Closed { .. })));
-    drop(journal);
-    disk.limit(None);
-    let (mut journal, _) = open(&disk);
-    append(&mut journal, &["four"]);
-    assert_eq!(all_records(&disk), ["one", "four"]);
+    for failure in [Failure::Short, Failure::FullInTheMiddle] {
+        let disk = SimDisk::new();
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["one"]);
+        disk.fail_at(1, failure);
+        let error = try_append(&mut journal, &["two"]).expect_err("full");
+        assert_eq!(error.to_string(), "append to sim/0000000000000001.segment");
+        assert!(matches!(try_append(&mut journal, &["three"]), Err(JournalError::Closed { .. })));
+        drop(journal);
+        let (mut journal, _) = open(&disk);
+        append(&mut journal, &["four"]);
+        assert_eq!(all_records(&disk), ["one", "four"]);
+    }
 }
 
 #[test]

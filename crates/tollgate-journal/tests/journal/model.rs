@@ -59,7 +59,8 @@ impl Model {
             return Ok(());
         }
         match compactor.compact(sealed[dice.below(sealed.len())].number, replace) {
-            Ok(_) | Err(JournalError::Disk { .. }) => Ok(()),
+            // Closed, when the name of an earlier one may be lost.
+            Ok(_) | Err(JournalError::Disk { .. } | JournalError::Closed { .. }) => Ok(()),
             Err(error) => Err(format!("a segment cannot be compacted: {error}")),
         }
     }
@@ -135,13 +136,14 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
             model.options = all_options[dice.below(2)];
         }
         if dice.flip() {
-            let failure = match dice.below(10) {
+            let failure = match dice.below(11) {
                 0 => Failure::Error,
                 1 => Failure::ErrorsFromThereOn,
                 2 => Failure::Short,
                 3 => Failure::Full,
                 4 => Failure::OverQuota,
                 5 => Failure::TooManyOpen,
+                6 => Failure::FullInTheMiddle,
                 _ => Failure::Death,
             };
             model.disk.fail_at(1 + dice.below(40) as u64, failure);

@@ -34,7 +34,6 @@ pub(crate) fn pack(position: RecordPosition) -> u64 {
 }
 
 pub(crate) fn unpack(value: u64) -> RecordPosition {
-    #[expect(clippy::cast_possible_truncation, reason = "24 bits fit")]
     let index = (value & ((1 << INDEX_BITS) - 1)) as u32;
     RecordPosition { sequence: value >> INDEX_BITS, index }
 }

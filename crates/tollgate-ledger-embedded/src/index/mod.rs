@@ -251,16 +251,22 @@ impl Index {
         Ok(())
     }
 
-    /// Merges as long as there is something to merge.
-    fn merge_all(&self, stop: &AtomicBool) -> Result<(), IndexError> {
+    /// Merges as long as there is something to merge, and room for both forms of it.
+    fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
         while let Some(inputs) = merge::due(&self.shelf.runs()) {
+            let room =
+                self.noted(self.shelf.disk.room().map_err(IndexError::disk("measure the room for", "runs")))?;
+            let needed = inputs.iter().map(|run| run.n_bytes()).sum::<u64>();
+            if room.free_bytes < free_bytes_min.saturating_add(needed) {
+                // Without it lookups are slower, and nothing else.
+                return Err(IndexError::no_room(needed));
+            }
             let number = self.shelf.next_run();
             match merge::merge(&*self.shelf.disk, number, &inputs, stop) {
                 Ok(Some(output)) => self.noted(self.shelf.replace(&inputs, output))?,
                 unfinished => {
                     self.shelf.remove(&run::run_name(number));
                     match unfinished {
-                        // Without it lookups are slower, and nothing else.
                         Err(error) if error.is_full() => return Err(error),
                         unfinished => return self.noted(unfinished.map(drop)),
                     }
@@ -281,6 +287,11 @@ impl Index {
                 *trouble = Some(error.clone());
             }
         })
+    }
+
+    /// Nothing more can be added: whoever writes to the disk has ended for a reason that nobody foresaw.
+    fn give_up(&self) {
+        let _: Result<(), IndexError> = self.noted(Err(IndexError::Bug));
     }
 
     /// Why it cannot be used any longer; or that the disk is full, which may pass.
@@ -337,5 +348,51 @@ impl Live {
     fn add_id(&mut self, key: Key, digest: Digest, position: RecordPosition) -> Result<(), Contradiction> {
         let is_new = self.recent.insert(key, Known { digest, value: pack(position) });
         if is_new { Ok(()) } else { Err(Contradiction::RecordedTwice) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_journal::sim::SimDisk;
+
+    fn index(keys: KeyMaker, added: impl IntoIterator<Item = Added>) -> Index {
+        let index = Index::create_with_keys(SimDisk::new().shared(), keys).expect("create");
+        index.add(1, added.into_iter()).expect("nothing is there twice");
+        index
+    }
+
+    fn ids(digests: &[u8]) -> Vec<Added> {
+        let id = |(number, &digest)| Added::Id { key: Key(number), digest: Digest([digest; 16]) };
+        (0..).zip(digests).map(id).collect()
+    }
+
+    #[test]
+    fn indexes_are_equal_when_nothing_differs() {
+        let keys = KeyMaker::new(&*SimDisk::new().shared());
+        let one = index(keys, ids(&[1, 2, 3]));
+        assert!(one.freeze(Checkpoint { sequence: 1, chain: [0; 32] }, 1));
+        one.write_run().expect("write");
+        let quarantined = Added::Quarantined { key: Key(9), id: 1, digest: Digest([9; 16]) };
+        for (added, is_equal) in [
+            (ids(&[1, 2, 3]), true),
+            (ids(&[1, 2]), false),
+            (ids(&[1, 2, 3, 4]), false),
+            (ids(&[1, 2, 4]), false),
+            (ids(&[1, 2, 3]).into_iter().chain([quarantined]).collect(), false),
+        ] {
+            let other = index(keys, added);
+            assert_eq!(one.is_equal(&other).expect("readable"), is_equal);
+            assert_eq!(other.is_equal(&one).expect("readable"), is_equal);
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_added_again() {
+        let keys = KeyMaker::new(&*SimDisk::new().shared());
+        let one = index(keys, ids(&[1, 2]));
+        let (position, contradiction) = one.add(2, ids(&[1]).into_iter()).expect_err("it is there");
+        assert_eq!((position.sequence, position.index), (2, 0));
+        assert_eq!(contradiction, Contradiction::RecordedTwice);
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 use tollgate_journal::sim::SimDisk;
+pub(crate) use tollgate_ledger::chain;
 use tollgate_ledger::{Entry, Ledger, LedgerError};
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, OpenReport, Options};
 use tollgate_rules::judge;
@@ -76,10 +77,4 @@ pub(crate) fn exported(disk: &SimDisk) -> Vec<String> {
     let export = Export::of_disk(disk.shared()).map_err(|error| chain(&error)).expect("export");
     let bodies = export.map(|body| body.map_err(|error| chain(&error)).expect("a body"));
     bodies.map(|body| String::from_utf8(body).expect("JSON is text")).collect()
-}
-
-/// An error with all its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

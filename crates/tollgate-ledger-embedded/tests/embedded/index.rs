@@ -1,0 +1,179 @@
+//! The index is a cache: with it a start is quick, and without it, or with a bad one, every answer is the same.
+
+use tollgate_journal::sim::SimDisk;
+use tollgate_ledger::{Counts, Ledger, ModelSummary, Outcome, Page, QuarantineItem, Remedy};
+use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
+use tollgate_rules::BatchId;
+
+use crate::common::{batch, chain, entries, exported, open, received, uuid};
+
+const CHECKPOINT: &str = "index/checkpoint";
+
+/// Groups of a batch, a conflict with the one before and something that is no batch; enough for several merges of runs.
+fn record(ledger: &mut Ledger, numbers: std::ops::Range<u64>) -> Vec<Vec<Outcome>> {
+    let posted = numbers.map(|number| {
+        let conflict = batch("m", &uuid(number.saturating_sub(1)), "99");
+        format!(r#"[{},{conflict},{{"uuid":"x","metrics":{number}}}]"#, batch("m", &uuid(number), "1.5"))
+    });
+    posted.map(|posted| ledger.writer.record(entries(&posted), received()).expect("record")).collect()
+}
+
+type Answers = (Counts, Vec<ModelSummary>, Vec<QuarantineItem>, Vec<Option<Vec<u8>>>);
+
+#[track_caller]
+fn answers(ledger: &Ledger) -> Answers {
+    let page = Page { cursor: None, limit: 1_000 };
+    let reader = &ledger.reader;
+    let id = |number| BatchId { model_uuid: "m".into(), batch_uuid: uuid(number).into() };
+    let batches = (0..400).map(|number| reader.batch(&id(number)).expect("a batch")).collect();
+    let (models, quarantine) = (reader.models(&page), reader.quarantine(&page));
+    (reader.counts(), models.expect("models"), quarantine.expect("quarantine"), batches)
+}
+
+/// Opens a ledger, and says how many groups were read for that.
+fn open_counting(disk: &SimDisk) -> (Ledger, u64) {
+    let mut n_groups = 0;
+    let opened = EmbeddedLedger::open_disk(disk.shared(), Options::for_testing(), |_| n_groups += 1);
+    let (ledger, _) = opened.map_err(|error| chain(&error)).expect("open the ledger");
+    (ledger, n_groups)
+}
+
+fn runs(disk: &SimDisk) -> Vec<String> {
+    let index = disk.shared().subfolder("index").expect("the index");
+    let names = index.list().expect("its files").into_iter().filter(|name| name.ends_with(".run"));
+    names.map(|name| format!("index/{name}")).collect()
+}
+
+fn ledger_of(n_groups: u64) -> (SimDisk, Answers) {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    record(&mut ledger, 0..n_groups);
+    let answers = answers(&ledger);
+    ledger.writer.close().expect("close");
+    (disk, answers)
+}
+
+#[test]
+fn after_a_clean_close_nothing_is_read_again() {
+    let (disk, expected) = ledger_of(300);
+    let (ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 0);
+    assert!(answers(&ledger) == expected);
+    assert!(runs(&disk).len() < 24, "runs are merged: {:?}", runs(&disk));
+}
+
+#[test]
+fn after_a_death_the_newest_groups_are_read() {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    let outcomes = record(&mut ledger, 0..300);
+    // Too few for a run of their own.
+    for number in 300..303 {
+        let posted = format!("[{}]", batch("m", &uuid(number), "1.5"));
+        ledger.writer.record(entries(&posted), received()).expect("record");
+    }
+    let expected = answers(&ledger);
+    disk.kill();
+    drop(ledger);
+    let (mut ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 3);
+    assert!(answers(&ledger) == expected);
+    let again = record(&mut ledger, 0..300);
+    assert!(again.iter().all(|group| group[0] == Outcome::Duplicate));
+    assert!(again.iter().zip(&outcomes).skip(1).all(|(again, first)| again[1..] == first[1..]));
+    assert!(answers(&ledger) == expected);
+}
+
+#[test]
+fn without_its_index_a_ledger_is_the_same() {
+    let (disk, expected) = ledger_of(300);
+    for name in runs(&disk).into_iter().chain([CHECKPOINT.to_owned()]) {
+        disk.shared().subfolder("index").expect("the index").remove(&name["index/".len()..]).expect("remove");
+    }
+    let (ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 300);
+    assert!(answers(&ledger) == expected);
+    ledger.writer.close().expect("close");
+    assert_eq!(open_counting(&disk).1, 0, "it is there again");
+}
+
+#[test]
+fn an_index_of_another_journal_is_not_believed() {
+    let (disk, _) = ledger_of(20);
+    let (other, expected) = ledger_of(30);
+    // Of another ledger; of this one as it will be later, when the journal is an older copy.
+    let (later, _) = ledger_of(40);
+    for strange in [&disk, &later] {
+        let copy = other.copy();
+        for name in runs(strange).into_iter().chain([CHECKPOINT.to_owned()]) {
+            copy.set_contents(&name, &strange.contents(&name).expect("a file"));
+        }
+        let (mut ledger, _) = open_counting(&copy);
+        assert!(answers(&ledger) == expected);
+        assert!(record(&mut ledger, 0..30).iter().all(|group| group[0] == Outcome::Duplicate));
+        assert_eq!(record(&mut ledger, 30..31)[0][0], Outcome::Recorded);
+        ledger.writer.close().expect("close");
+        verify_disk(&copy.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+    }
+}
+
+#[test]
+fn a_run_with_a_bad_block_is_made_anew() {
+    let (disk, expected) = ledger_of(300);
+    // Of each run its first block, which is not read at the start.
+    for name in runs(&disk) {
+        let mut bytes = disk.contents(&name).expect("a run");
+        bytes[0] ^= 1;
+        disk.set_contents(&name, &bytes);
+    }
+    let (mut ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 0);
+    let posted = (0..300).map(|number| batch("m", &uuid(number), "1.5")).collect::<Vec<_>>().join(",");
+    let posted = entries(&format!("[{posted}]"));
+    let error = ledger.writer.record(posted.clone(), received()).expect_err("an id cannot be looked for");
+    assert_eq!(error.remedy(), Remedy::Restart);
+    assert!(chain(&error).contains(".run of the index at offset 0: it was changed"), "{}", chain(&error));
+    drop(ledger);
+    let (mut ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 300, "the index was given up");
+    assert!(answers(&ledger) == expected);
+    let outcomes = ledger.writer.record(posted, received()).expect("record");
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Duplicate));
+}
+
+#[test]
+fn damage_of_the_index_is_shown_by_verifying() {
+    let (disk, _) = ledger_of(50);
+    let report = verify_disk(&disk.shared(), |_| {}).expect("intact");
+    assert_eq!(report.index_sequence, Some(50));
+    let name = runs(&disk).pop().expect("a run");
+    let mut bytes = disk.contents(&name).expect("a run");
+    bytes[1] ^= 1;
+    disk.set_contents(&name, &bytes);
+    let text = chain(&verify_disk(&disk.shared(), |_| {}).expect_err("damage"));
+    assert!(text.contains("remove the folder `index`"), "{text}");
+    assert!(text.contains(&name["index/".len()..]), "{text}");
+}
+
+#[test]
+fn a_disk_without_room_for_runs_refuses_only_what_would_need_memory() {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    record(&mut ledger, 0..10);
+    // The journal says that it is full before the index is: here it is let through, and only runs find no room.
+    disk.limit(Some(disk.used_bytes() + 2_000));
+    let mut n_recorded = 10;
+    let error = loop {
+        let posted = format!("[{}]", batch("m", &uuid(n_recorded), "1.5"));
+        match ledger.writer.record(entries(&posted), received()) {
+            Ok(_) => n_recorded += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.remedy(), Remedy::FreeSpace, "{}", chain(&error));
+    disk.limit(None);
+    record(&mut ledger, n_recorded..n_recorded + 20);
+    assert_eq!(exported(&disk).len() as u64, n_recorded + 20);
+    ledger.writer.close().expect("close");
+    verify_disk(&disk.shared(), |_| {}).expect("intact");
+}
