@@ -1,5 +1,6 @@
 //! Tests of the embedded ledger through its public face, on the simulated disk and on a real one.
 
+mod backup;
 mod common;
 mod contract;
 mod damage;
@@ -9,3 +10,5 @@ mod power;
 mod prepared;
 mod refused;
 mod reopen;
+mod retention;
+mod salvage;
