@@ -8,13 +8,13 @@ use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use tollgate_ledger::{
-    Counts, Entry, Ledger, LedgerError, ModelSummary, Outcome, Page, QuarantineItem, Remedy,
+    Counts, Entry, Ledger, LedgerError, ModelSummary, Outcome, Page, QuarantineItem, Remedy, chain,
 };
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, export, verify};
 use tollgate_rules::BatchId;
 
 use crate::files::{Files, read_all, write_all};
-use crate::lives::{batch, chain, entries, received};
+use crate::lives::{batch, entries, received};
 
 const MODEL: &str = "01234567-89ab-4def-8edc-ba9876543210";
 

@@ -2,7 +2,9 @@
 //! it follows from a seed.
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
-use tollgate_ledger::{Entry, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy};
+use tollgate_ledger::{
+    Entry, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy, chain,
+};
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options};
 use tollgate_rules::judge;
 use tollgate_wire::{Document, Timestamp};
@@ -286,11 +288,4 @@ pub fn batch(model: &str, uuid: &str, value: &str) -> String {
 #[must_use]
 pub fn received() -> Received {
     Timestamp::from_unix(1_767_323_045, 0).expect("a time")
-}
-
-/// An error with all its causes.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -10,11 +10,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{LedgerError, ModelSummary, Page, Reader, Remedy};
+use tollgate_ledger::{LedgerError, ModelSummary, Page, Reader, Remedy, chain};
 use tollgate_rules::BatchId;
 use tracing::error;
 
-use crate::error::chain;
 use crate::health::Health;
 use crate::metrics::{Levels, MEDIA_TYPE};
 use crate::post::Post;

@@ -117,7 +117,7 @@ pub(crate) fn announced_length(headers: &HeaderMap) -> Option<usize> {
 }
 
 fn broken_off(error: &axum::Error) -> String {
-    format!("The body broke off: {}. Nothing of it was recorded.", crate::error::chain(error))
+    format!("The body broke off: {}. Nothing of it was recorded.", tollgate_ledger::chain(error))
 }
 
 /// Which decompression a request asks for: none, or one.

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::time::timeout;
-use tollgate_ledger::{LedgerError, Outcome, Prepared, Remedy, Writer};
+use tollgate_ledger::{LedgerError, Outcome, Prepared, Remedy, Writer, chain};
 use tracing::{debug, error, warn};
 
 use crate::budget::Reservation;
-use crate::error::chain;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::{CollectorError, Settings};
@@ -137,7 +136,7 @@ pub(crate) fn start(
 }
 
 impl CommitQueue {
-    /// Makes the entries durable and says what became of each, in the same order.
+    /// Makes a request's entries durable and says what became of each, in the same order.
     ///
     /// A request is let in at once or not at all, except for a large one, which waits for its turn. When the answer is
     /// dropped half-way by then, the entries are recorded all the same.

@@ -29,7 +29,7 @@ pub(crate) struct Decoded {
 /// refused; a bad element is set aside and its neighbours go on.
 ///
 /// A few bytes of JSON can become hundreds in memory, so `reservation`, which covers the document, grows with what is
-/// decoded, and covers that alone in the end.
+/// decoded. In the end it covers that, and as much as the document again: what the ledger prepares of it is no longer.
 pub(crate) fn decode(
     document: &[u8],
     batches_max: usize,
@@ -55,7 +55,7 @@ pub(crate) fn decode(
         decoded.posted.push(posted);
         decoded.entries.push(entry);
     }
-    reservation.shrink_to(n_bytes);
+    reservation.shrink_to(document.len() + n_bytes);
     Ok(decoded)
 }
 

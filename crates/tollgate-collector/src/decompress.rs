@@ -63,7 +63,7 @@ pub(crate) fn decompress(bytes: Vec<u8>, encoding: Encoding, bytes_max: usize) -
         encoding: encoding.name(),
         reason: match error.kind() {
             io::ErrorKind::UnexpectedEof => "ends too early".to_owned(),
-            _ => format!("is not: {}", crate::error::chain(&error)),
+            _ => format!("is not: {}", tollgate_ledger::chain(&error)),
         },
     };
     let trusted_bytes = bytes.len().saturating_mul(TRUSTED_RATIO).max(TRUSTED_BYTES);

@@ -59,15 +59,3 @@ pub enum CollectorError {
         listener: &'static str,
     },
 }
-
-/// An error with the errors that caused it, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.replace(char::is_control, " ")
-}

@@ -190,7 +190,7 @@ impl Server {
                 debug!(
                     listener = name.as_str(),
                     peer = %peer.0,
-                    error = %crate::error::chain(&error),
+                    error = %tollgate_ledger::chain(&error),
                     "a connection broke off"
                 );
             }

@@ -31,6 +31,7 @@ pub struct BackedUp {
 /// # Errors
 ///
 /// [`JournalError::NotEmpty`] when there is a journal in `to` or a part of one; [`JournalError::InUse`] when somebody uses it;
+/// [`JournalError::Full`] when there is too little room for what is there at the beginning;
 /// [`JournalError::Damaged`] when the journal is, with nothing but the sound part before it copied; or when a disk fails.
 pub fn backup(
     from: &Arc<dyn Disk>,
@@ -50,6 +51,11 @@ pub fn backup(
     }
 
     let n_bytes_total = Reader::open(from.clone())?.n_bytes()?;
+    let free_bytes = to.room().map_err(JournalError::disk("measure the free space of", path()))?.free_bytes;
+    if free_bytes < n_bytes_total {
+        let (path, needed_bytes) = (path(), n_bytes_total);
+        return Err(JournalError::Full { path, needed_bytes, free_bytes, kept_bytes: 0 });
+    }
     let mut groups = Groups::from_start(from.clone())?;
     let mut next = groups.next().transpose()?;
     if next.is_some() {

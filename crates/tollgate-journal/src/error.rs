@@ -82,7 +82,7 @@ pub enum JournalError {
     Full {
         /// The folder.
         path: PathBuf,
-        /// What the group takes.
+        /// What the group takes, or the copy.
         needed_bytes: u64,
         /// What is free.
         free_bytes: u64,
@@ -127,6 +127,12 @@ pub enum JournalError {
         bytes: u64,
         /// How many records it has.
         n_records: usize,
+    },
+    /// Compacting ended because its caller wanted so; the segment is what it was.
+    #[error("compact {}: it was given up", path.display())]
+    Abandoned {
+        /// The segment.
+        path: PathBuf,
     },
     /// There is no such group.
     #[error("find group {sequence} in {}: the journal ends before it", path.display())]
@@ -240,6 +246,9 @@ pub enum Fault {
         /// As found.
         found: u64,
     },
+    /// The disk gave an error instead of the bytes.
+    #[error("the disk cannot read it")]
+    Unreadable,
     /// A second copy of groups that are elsewhere.
     #[error("its groups were found elsewhere")]
     Repeated,
@@ -265,6 +274,7 @@ impl Fault {
             | Self::Discontinued
             | Self::SegmentMissing
             | Self::Length { .. }
+            | Self::Unreadable
             | Self::Repeated
             | Self::GroupMissing { .. } => false,
         }

@@ -1,16 +1,15 @@
 //! Walking a journal group by group: the one way for reading, verifying and recovery.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::attest::{self, Attested};
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
-use crate::frame::{FrameHeader, Link, split_records};
+use crate::frame::{FrameHeader, Link};
 use crate::locate::{Place, locate};
 use crate::pack::Unpacker;
 use crate::scan::{SegmentScan, Stop};
 use crate::survey::survey;
-use crate::{Checkpoint, Disk, Fault, GroupPosition, JournalError, RecordPosition};
+use crate::{Checkpoint, Disk, Fault, Group, JournalError};
 
 /// The groups of a journal in order, each checked: its checksums, its place, the hash chain.
 ///
@@ -36,15 +35,6 @@ pub struct Groups {
     tail: Option<Tail>,
 }
 
-/// One group, checked.
-#[derive(Debug, Clone)]
-pub struct Group {
-    position: GroupPosition,
-    chain: [u8; 32],
-    payload: Vec<u8>,
-    records: Vec<Range<usize>>,
-}
-
 /// What a crash left behind the last group: a write that was never finished and never acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tail {
@@ -56,50 +46,6 @@ pub struct Tail {
     pub bytes: u64,
     /// Why it is no group.
     pub fault: Fault,
-}
-
-impl Group {
-    /// The group with `header`, of what is stored of it, in segment `segment` at `offset`.
-    pub(crate) fn new(
-        header: &FrameHeader,
-        stored: &[u8],
-        unpacker: &mut Unpacker,
-        (segment, offset): (u64, u64),
-    ) -> Result<Self, Fault> {
-        let payload = unpacker.unpack(header, stored)?;
-        let records = split_records(&payload, header.n_records)?;
-        let position = GroupPosition { sequence: header.link.sequence, segment, offset };
-        Ok(Self { position, chain: header.link.chain, payload, records })
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn position(&self) -> GroupPosition {
-        self.position
-    }
-
-    /// The place behind it.
-    #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { sequence: self.position.sequence, chain: self.chain }
-    }
-
-    /// Its records in order, each with which it is.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = (RecordPosition, &[u8])> {
-        let sequence = self.position.sequence;
-        let mut index = 0;
-        self.records.iter().map(move |range| {
-            let position = RecordPosition { sequence, index };
-            index += 1;
-            (position, &self.payload[range.clone()])
-        })
-    }
-
-    /// The record at `index`, counted from 0.
-    #[must_use]
-    pub fn record(&self, index: u32) -> Option<&[u8]> {
-        self.records.get(index as usize).map(|range| &self.payload[range.clone()])
-    }
 }
 
 impl Groups {
@@ -180,7 +126,7 @@ impl Groups {
 
     /// The frame of `group`, which was the last that was given, as it is stored.
     pub(crate) fn last_frame(&mut self, group: &Group) -> Result<&[u8], JournalError> {
-        self.segment.frames.read_bytes(group.position.offset, self.offset)
+        self.segment.frames.read_bytes(group.position().offset, self.offset)
     }
 
     /// The header of the segment that the walk is in.

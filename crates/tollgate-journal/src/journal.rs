@@ -32,7 +32,8 @@ pub struct Options {
     /// Smaller segments are sooner free to be copied away; each costs an open file and a header to check at start.
     pub segment_bytes_max: u64,
     /// Free bytes that no group may take. Without such a reserve the disk fills in the middle of a write, which
-    /// closes the journal; with it a group is refused whole, and later ones succeed when there is room again.
+    /// closes the journal; with it a group is refused whole, and later ones succeed when there is room again. Who compacts wants
+    /// it larger than a segment: that is what a [`Compactor`] may take of it.
     pub free_bytes_min: u64,
     /// The level of zstd at which groups are compressed; `None` when they are stored as they are. Whatever it is, groups
     /// of both forms can be read.
@@ -149,6 +150,7 @@ impl Journal {
             None => (Form::plain(records.as_bytes()), records.as_bytes()),
         };
         let appended = self.append_payload(n_records, form, payload);
+        packer.iter_mut().for_each(Packer::clear);
         self.packer = packer;
         appended
     }
@@ -174,6 +176,8 @@ impl Journal {
         };
         let form = Form::packed_bytes(unpacked_bytes);
         match &parts[..] {
+            // Nothing is not what comes of compressing nothing.
+            [] => self.append_payload(n_records, Form::plain(&[]), &[]),
             [part] => self.append_payload(n_records, form, &part.bytes),
             parts => {
                 let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();
@@ -232,9 +236,13 @@ impl Journal {
 
     /// Makes sealed segments of this journal smaller, beside it and after it was closed. The folder stays locked as long as
     /// there is one.
+    ///
+    /// It may take one segment's length of the reserve for a while: on a full disk it is what makes room.
     #[must_use]
     pub fn compactor(&self) -> Compactor {
-        Compactor::new(self.disk.clone(), self.options.kind, self.options.free_bytes_min, self.shared.clone())
+        let Options { kind, segment_bytes_max, free_bytes_min, .. } = self.options;
+        let kept_bytes = free_bytes_min.saturating_sub(segment_bytes_max);
+        Compactor::new(self.disk.clone(), kind, kept_bytes, self.shared.clone())
     }
 
     /// Makes durable what proves that the last group was, and closes.

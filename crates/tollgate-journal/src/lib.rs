@@ -10,7 +10,7 @@
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
 //! `frame` (bytes, without I/O), [`Records`] and `pack` (what becomes a payload), [`Disk`] (all I/O goes through it),
 //! `survey`, `scan` and [`Groups`] (the one way to walk a journal, used by reading, verifying and recovery alike), `locate`
-//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup`], [`salvage`].
+//! (finding a group without a walk), `attest`, `recovery` with [`Visitor`], [`Journal`], [`Compactor`], [`backup()`], [`salvage()`].
 
 mod attest;
 mod backup;
@@ -19,6 +19,7 @@ mod disk;
 mod error;
 mod format;
 mod frame;
+mod group;
 mod groups;
 mod journal;
 mod locate;
@@ -41,7 +42,8 @@ pub use disk::sim;
 pub use disk::{Disk, DiskFile, Lock, RealDisk, Room, Weakness};
 pub use error::{Fault, JournalError};
 pub use format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind};
-pub use groups::{Group, Groups, Tail};
+pub use group::Group;
+pub use groups::{Groups, Tail};
 pub use journal::{Journal, Options};
 pub use pack::{Packed, Packer};
 pub use position::{Checkpoint, GroupPosition, RecordPosition};

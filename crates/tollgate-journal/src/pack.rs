@@ -81,13 +81,18 @@ impl Packer {
             return (Form::plain(payload), payload);
         }
         self.packed.clear();
-        self.packed.shrink_to(BYTES_KEPT);
         self.packed.reserve(zstd::zstd_safe::compress_bound(payload.len()));
         match self.compressor.compress_to_buffer(payload, &mut self.packed) {
             Ok(n_bytes) if n_bytes < payload.len() => (Form::packed(payload), &self.packed),
             // There is room for every outcome, so an error is a lack of memory; the payload itself needs no more.
             Ok(_) | Err(_) => (Form::plain(payload), payload),
         }
+    }
+
+    /// Drops the last payload, and most of the memory of a large one.
+    pub(crate) fn clear(&mut self) {
+        self.packed.clear();
+        self.packed.shrink_to(BYTES_KEPT);
     }
 }
 
@@ -122,5 +127,33 @@ impl Unpacker {
 impl fmt::Debug for Unpacker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unpacker").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_becomes_smaller_is_compressed() {
+        let mut packer = Packer::new(1).expect("a level");
+        let mut is_packed = |payload: &[u8]| packer.pack(payload).0.is_packed();
+        assert!(!is_packed(&[7; PACKED_BYTES_MIN - 1]));
+        assert!(is_packed(&[7; PACKED_BYTES_MIN]));
+        let mut state = 1_u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let noise: Vec<u8> = noise.take(10_000).collect();
+        assert!(!is_packed(&noise));
+    }
+
+    #[test]
+    fn a_large_payload_does_not_hold_its_memory() {
+        let mut packer = Packer::new(1).expect("a level");
+        packer.pack(&vec![0; 2 * BYTES_KEPT]);
+        packer.clear();
+        assert!(packer.packed.capacity() <= BYTES_KEPT, "{} bytes", packer.packed.capacity());
     }
 }

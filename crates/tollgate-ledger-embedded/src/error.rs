@@ -1,6 +1,10 @@
 //! What a failure of the journal means to whoever uses the ledger.
 
-use tollgate_journal::{JournalError, RecordPosition};
+use std::error::Error as _;
+
+use std::sync::Arc;
+
+use tollgate_journal::{Disk, JournalError, RecordPosition};
 use tollgate_ledger::{LedgerError, Remedy};
 use tollgate_rules::{BatchId, RecoverError};
 
@@ -36,7 +40,9 @@ pub(crate) fn at_open(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
 pub(crate) fn at_append(n_records: usize) -> impl FnOnce(JournalError) -> LedgerError {
     move |error| {
         let remedy = match &error {
-            JournalError::Full { .. } | JournalError::FullOfFiles { .. } => Remedy::FreeSpace,
+            JournalError::Full { .. } | JournalError::FullOfFiles { .. } | JournalError::NoRoom { .. } => {
+                Remedy::FreeSpace
+            }
             JournalError::TooManyOpen { .. } => Remedy::Retry,
             // One element that is longer than a record may be: it fails in the same way each time.
             JournalError::TooLarge { .. } => Remedy::Repair,
@@ -59,6 +65,24 @@ pub(crate) fn at_read(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
     }
 }
 
+/// The index knows group `sequence`, and the journal does not have it.
+pub(crate) fn groups_missing(disk: &Arc<dyn Disk>, step: String, sequence: u64) -> LedgerError {
+    // Damage on the way to that group tells more.
+    let found = match tollgate_journal::verify(disk, |_, _| {}) {
+        Ok(verified) if verified.end.sequence < sequence => {
+            format!("ends with group {}", verified.end.sequence)
+        }
+        Ok(_) => "has another one".to_owned(),
+        Err(JournalError::Missing { .. }) => "has no segment".to_owned(),
+        Err(error) => return at_open(step)(error),
+    };
+    let why = format!(
+        "what was acknowledged is missing: the index knows group {sequence}, and the journal {found}. Put the missing \
+         segments back; or, if the folder was restored from an older copy on purpose, remove its folder `index`"
+    );
+    LedgerError::new(Remedy::Repair, step).because(why)
+}
+
 /// While `step`, which fits after "failed to".
 pub(crate) fn of_index(step: impl Into<String>) -> impl FnOnce(IndexError) -> LedgerError {
     let step = step.into();
@@ -79,6 +103,35 @@ pub(crate) fn unusable(position: RecordPosition, why: Unusable) -> LedgerError {
 pub(crate) fn mismatch(id: &BatchId) -> LedgerError {
     let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
     LedgerError::new(Remedy::Repair, step).because("what is stored does not match its digest")
+}
+
+/// A batch counts and is known for ever, but retention dropped its body.
+///
+/// It is the `source()` of the error of [`tollgate_ledger::Reader::batch`], which can never give it again. [`crate::export`] has
+/// what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "retention dropped its credentials, and with them its body as it came; an export has what is left of it"
+)]
+pub struct BodyDropped;
+
+/// A batch of which retention dropped a part.
+pub(crate) fn dropped(id: &BatchId) -> LedgerError {
+    let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
+    LedgerError::new(Remedy::Repair, step).because(BodyDropped)
+}
+
+/// Whether the error says that what was recorded is damaged, so that [`crate::salvage`] is what is left when there is no copy.
+#[must_use]
+pub fn is_damage(error: &LedgerError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(JournalError::Damaged { .. })) || error.is::<Unusable>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ use crate::error::{at_read, unusable};
 use crate::open::{existing_folder, open_to_read};
 use crate::record::Record;
 
-/// The canonical JSON of each recorded batch, in the order of recording. Ends after an error.
+/// The canonical JSON of each recorded batch, in the order of recording; without credentials where retention dropped them. Ends
+/// after an error.
 #[derive(Debug)]
 pub struct Export {
     groups: Groups,
     bodies: vec::IntoIter<Vec<u8>>,
+    n_reduced: u64,
     is_finished: bool,
 }
 
@@ -37,7 +39,14 @@ impl Export {
     /// As [`export`].
     pub fn of_disk(disk: Arc<dyn Disk>) -> Result<Self, LedgerError> {
         let groups = open_to_read(disk)?.groups().map_err(at_read("export a ledger"))?;
-        Ok(Self { groups, bodies: Vec::new().into_iter(), is_finished: false })
+        Ok(Self { groups, bodies: Vec::new().into_iter(), n_reduced: 0, is_finished: false })
+    }
+
+    /// Of the batches that were given, and of those in the group that is being given, how many are without their credentials,
+    /// because retention dropped these.
+    #[must_use]
+    pub fn n_reduced(&self) -> u64 {
+        self.n_reduced
     }
 
     fn next_group(&mut self) -> Result<Option<Vec<Vec<u8>>>, LedgerError> {
@@ -48,6 +57,10 @@ impl Export {
         for (position, record) in group.records() {
             match Record::decode(record).map_err(|error| unusable(position, error.into()))? {
                 Record::Batch { body, .. } => bodies.push(body.to_vec()),
+                Record::Reduced { body, .. } => {
+                    self.n_reduced += 1;
+                    bodies.push(body.to_vec());
+                }
                 Record::Quarantined(_) => {}
             }
         }

@@ -7,13 +7,16 @@
 //! - [`EmbeddedLedger::open`] gives the two halves of a [`tollgate_ledger::Ledger`].
 //! - [`export`] gives every recorded batch once, also while a collector has the ledger open.
 //! - [`verify`] proves that a folder holds what was recorded.
+//! - [`backup`] copies a ledger, also while a collector has it open; [`salvage`] makes a new one of what is intact of a damaged one.
+//! - [`Retention`] drops of old batches what is not needed for counting.
 //!
-//! What is not here: deciding whether a batch can be counted (that was decided before), HTTP, threads, a clock.
+//! What is not here: deciding whether a batch can be counted (that was decided before), HTTP, a clock.
 //! `docs/ledger-format.md` has the bytes and the argument for their safety.
 //!
 //! Reading order: `record` (the bytes of a record), `index` (what is derived), `plan` (what becomes of a group, a pure
-//! function), `writer` and `reader` (the halves), `open`.
+//! function), `writer` and `reader` (the halves), `open`, `retention`, `salvage`.
 
+mod backup;
 mod error;
 mod export;
 mod index;
@@ -22,12 +25,19 @@ mod plan;
 mod prepare;
 mod reader;
 mod record;
+mod reduce;
 mod replay;
+mod retention;
+mod salvage;
 mod verify;
 mod writer;
 
+pub use backup::{BackupReport, backup, backup_disk};
+pub use error::{BodyDropped, is_damage};
 pub use export::{Export, export};
 pub use index::UpkeepMode;
 pub use open::{EmbeddedLedger, OpenReport, Options};
-pub use tollgate_journal::Progress;
+pub use retention::Retention;
+pub use salvage::{Loss, SalvageReport, Stretch, salvage, salvage_disk};
+pub use tollgate_journal::{Progress, Weakness};
 pub use verify::{VerifyReport, verify, verify_disk};

@@ -3,21 +3,30 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, Journal, Kind, Packer, Progress, RealDisk, Tail};
+use tollgate_journal::{
+    Disk, Journal, JournalError, Kind, Packer, Progress, RealDisk, Recovery, Tail, Weakness,
+};
 use tollgate_ledger::{Counts, Ledger, LedgerError, Remedy};
 
-use crate::error::{at_open, at_read};
-use crate::index::UpkeepMode;
+use crate::error::{at_open, at_read, groups_missing};
+use crate::index::{Index, Upkeep, UpkeepMode};
 use crate::prepare::EmbeddedPreparer;
 use crate::reader::EmbeddedReader;
 use crate::replay::{OpenFailure, Replay};
+use crate::retention::{Reducer, Retention, RetentionThread};
 use crate::writer::EmbeddedWriter;
 
 /// What the records of a ledger's journal are.
 pub(crate) const KIND: Kind = Kind::new("ledger");
 
+/// The file that is in the folder as long as a salvage writes to it.
+pub(crate) const UNFINISHED: &str = "unfinished";
+
+/// The file that whoever has the folder open leaves behind.
+const LOCK: &str = "lock";
+
 /// How a ledger is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Bytes of one segment of the journal, at most, unless one group is longer.
     pub segment_bytes_max: u64,
@@ -28,16 +37,25 @@ pub struct Options {
     /// Ids that are kept in memory, at least, before the index writes them to the disk. After a crash up to three times as many
     /// batches are read from the journal at the next start.
     pub run_ids: usize,
-    /// Who writes the index.
+    /// Who writes the index and sees to retention: threads, or whoever records and opens.
     pub upkeep: UpkeepMode,
+    /// When old batches lose what is not needed for counting; `None` keeps all of them whole for ever.
+    pub retention: Option<Retention>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let tollgate_journal::Options { segment_bytes_max, free_bytes_min, compression, .. } =
             tollgate_journal::Options::new(KIND);
-        let upkeep = UpkeepMode::Threads;
-        Self { segment_bytes_max, free_bytes_min, compression, run_ids: 100_000, upkeep }
+        Self {
+            segment_bytes_max,
+            // Retention takes up to a segment of it for a while: on a full disk it is what makes room.
+            free_bytes_min: free_bytes_min + segment_bytes_max,
+            compression,
+            run_ids: 100_000,
+            upkeep: UpkeepMode::Threads,
+            retention: None,
+        }
     }
 }
 
@@ -69,6 +87,8 @@ pub struct OpenReport {
     pub n_segments: u64,
     /// What a crash had left of a group that was never acknowledged, and was dropped. A warning in the log said so before.
     pub dropped: Option<Tail>,
+    /// Why the file system may not keep what is recorded, if its kind is a reason.
+    pub weakness: Option<Weakness>,
 }
 
 /// A ledger in one folder.
@@ -113,7 +133,9 @@ impl EmbeddedLedger {
             LedgerError::new(Remedy::Restart, format!("open the folder {}", dir.display())).because(error)
         };
         let disk = RealDisk::open_or_create(dir).map_err(failed)?;
-        Self::open_disk(Arc::new(disk), options, progress)
+        let weakness = disk.weakness();
+        let (ledger, report) = Self::open_disk(Arc::new(disk), options, progress)?;
+        Ok((ledger, OpenReport { weakness, ..report }))
     }
 
     /// As [`EmbeddedLedger::open_with_progress`], on any disk.
@@ -126,41 +148,104 @@ impl EmbeddedLedger {
         options: Options,
         progress: impl FnMut(Progress),
     ) -> Result<(Ledger, OpenReport), LedgerError> {
-        let Options { segment_bytes_max, free_bytes_min, compression, run_ids, upkeep } = options;
-        let options =
-            tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
-        let step = format!("open the ledger in {}", disk.folder().display());
-        let index_disk = disk.clone();
-        let mut replay =
-            Replay { disk: &*index_disk, mode: upkeep, run_entries: run_ids, progress, index: None };
-        let opened = Journal::open_visiting(disk, options, &mut replay);
-        let (journal, recovery) = opened.map_err(|failure| match failure {
-            OpenFailure::Journal(error) => at_open(step)(error),
-            OpenFailure::Ledger(error) => error,
-        })?;
+        check_finished(&*disk)?;
+        let Options { compression, retention, upkeep: mode, .. } = options;
+        let Parts { journal, recovery, index, upkeep } = open_parts(disk, options, progress)?;
         let packer = compression.map(Packer::new).transpose().map_err(|error| {
             LedgerError::new(Remedy::Retry, "prepare the compression of groups").because(error)
         })?;
-        let (index, upkeep) = replay.index.expect("opening a journal opens the index");
         let report = OpenReport {
             is_new: recovery.is_new,
             counts: index.counts(),
             n_groups: recovery.end.sequence,
             n_segments: recovery.n_segments,
             dropped: recovery.dropped,
+            weakness: None,
         };
+        let retention = retention.map(|retention| keep_to(retention, &journal, mode)).transpose()?.flatten();
         let reader = journal.reader();
         let ledger = Ledger {
             preparer: Arc::new(EmbeddedPreparer::new(index.keys, compression)),
-            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep, packer)),
+            writer: Box::new(EmbeddedWriter::new(journal, index.clone(), upkeep, retention, packer)),
             reader: Arc::new(EmbeddedReader::new(reader, index)),
         };
         Ok((ledger, report))
     }
 }
 
+/// What a ledger open for writing is made of.
+pub(crate) struct Parts {
+    pub(crate) journal: Journal,
+    pub(crate) recovery: Recovery,
+    pub(crate) index: Arc<Index>,
+    pub(crate) upkeep: Upkeep,
+}
+
+/// Opens the journal, and the index with it.
+pub(crate) fn open_parts(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    progress: impl FnMut(Progress),
+) -> Result<Parts, LedgerError> {
+    let Options { segment_bytes_max, free_bytes_min, compression, run_ids, upkeep, .. } = options;
+    let options = tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
+    let step = format!("open the ledger in {}", disk.folder().display());
+    let index_disk = disk.clone();
+    let mut replay = Replay {
+        disk: &*index_disk,
+        mode: upkeep,
+        run_entries: run_ids,
+        free_bytes_min,
+        progress,
+        index: None,
+    };
+    let opened = Journal::open_visiting(disk, options, &mut replay);
+    let (journal, recovery) = opened.map_err(|failure| match failure {
+        OpenFailure::Journal(JournalError::UnknownCheckpoint { sequence, .. }) => {
+            groups_missing(&index_disk, step, sequence)
+        }
+        OpenFailure::Journal(error) => at_open(step)(error),
+        OpenFailure::Ledger(error) => error,
+    })?;
+    let (index, upkeep) = replay.index.expect("opening a journal opens the index");
+    Ok(Parts { journal, recovery, index, upkeep })
+}
+
+/// Reduces old batches: now, or on a thread that is given.
+fn keep_to(
+    retention: Retention,
+    journal: &Journal,
+    mode: UpkeepMode,
+) -> Result<Option<RetentionThread>, LedgerError> {
+    let (compactor, reader) = (journal.compactor(), journal.reader());
+    let reducer = Reducer { retention, compactor, reader, stop: Arc::default() };
+    match mode {
+        UpkeepMode::Inline => {
+            reducer.round();
+            Ok(None)
+        }
+        UpkeepMode::Threads => RetentionThread::start(reducer).map(Some).map_err(|error| {
+            LedgerError::new(Remedy::Restart, "start a thread for retention").because(error)
+        }),
+    }
+}
+
+/// Fails when the ledger is the beginning of one that was being written by a salvage.
+fn check_finished(disk: &dyn Disk) -> Result<(), LedgerError> {
+    let folder = disk.folder().display();
+    let failed =
+        |error| LedgerError::new(Remedy::Restart, format!("list the files of {folder}")).because(error);
+    if !disk.list().map_err(failed)?.iter().any(|name| name == UNFINISHED) {
+        return Ok(());
+    }
+    let step = format!("open the ledger in {folder}");
+    let why = "a salvage was cut short, so a part is missing; remove the folder and salvage again";
+    Err(LedgerError::new(Remedy::Repair, step).because(why))
+}
+
 /// Opens the journal of a ledger for reading alone.
 pub(crate) fn open_to_read(disk: Arc<dyn Disk>) -> Result<tollgate_journal::Reader, LedgerError> {
+    check_finished(&*disk)?;
     let step = format!("open the ledger in {} for reading", disk.folder().display());
     tollgate_journal::Reader::open(disk).and_then(|reader| reader.expect_kind(KIND)).map_err(at_read(step))
 }
@@ -170,4 +255,26 @@ pub(crate) fn existing_folder(dir: &Path) -> Result<Arc<dyn Disk>, LedgerError> 
     let failed =
         |error| LedgerError::new(Remedy::Retry, format!("open the folder {}", dir.display())).because(error);
     Ok(Arc::new(RealDisk::open(dir).map_err(failed)?))
+}
+
+/// The folder `dir`, made when it is not there; it must hold nothing.
+pub(crate) fn new_folder(dir: &Path) -> Result<Arc<dyn Disk>, LedgerError> {
+    let failed =
+        |error| LedgerError::new(Remedy::Retry, format!("make the folder {}", dir.display())).because(error);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(dir).map_err(failed)?);
+    check_empty(&*disk)?;
+    Ok(disk)
+}
+
+/// Fails when there is anything in the folder that would become part of a new ledger.
+pub(crate) fn check_empty(disk: &dyn Disk) -> Result<(), LedgerError> {
+    let step = || format!("write a ledger to {}", disk.folder().display());
+    let names = disk.list().map_err(|error| LedgerError::new(Remedy::Retry, step()).because(error))?;
+    match names.into_iter().find(|name| name != LOCK) {
+        Some(name) => {
+            let why = format!("it holds {name}; choose a new or empty folder");
+            Err(LedgerError::new(Remedy::Repair, step()).because(why))
+        }
+        None => Ok(()),
+    }
 }

@@ -70,12 +70,22 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
                 }
                 Additions::Packed(batches)
             }
+            Request::Packed(batches) if are_recorded(&batches, known) => {
+                plan.outcomes.extend(known.iter().map(|_| Outcome::Duplicate));
+                Additions::Some(Vec::new())
+            }
             Request::Packed(batches) => planner.each(batches.unpack()?, known, &mut plan.outcomes)?,
             request @ Request::Entries { .. } => planner.each(request, known, &mut plan.outcomes)?,
         };
         plan.parts.push(Part { received, additions });
     }
     Ok(plan)
+}
+
+/// Whether all of the batches are in the index with the same content: what a sender sends again that missed its answer.
+fn are_recorded(batches: &PackedBatches, known: &[Option<Known>]) -> bool {
+    let mut pairs = batches.ids.iter().zip(known);
+    pairs.all(|((_, digest), known)| known.is_some_and(|known| known.digest == *digest))
 }
 
 /// New in this group.

@@ -79,7 +79,9 @@ impl PackedBatches {
         let records = self.records.unpack().map_err(lost)?;
         let batch = |bytes| match Record::decode(bytes)? {
             Record::Batch { body, .. } => Ok(Entry::Batch(Admitted::from_canonical(body)?)),
-            Record::Quarantined(_) => Err(RecordError::UnknownKind { kind: 0 }.into()),
+            Record::Quarantined(_) | Record::Reduced { .. } => {
+                Err(RecordError::UnknownKind { kind: 0 }.into())
+            }
         };
         let entries = records.iter().map(batch).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         Ok(Request::Entries { entries, keys: self.ids.iter().map(|(key, _)| *key).collect() })

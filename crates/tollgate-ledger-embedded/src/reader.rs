@@ -6,7 +6,7 @@ use tollgate_journal::RecordPosition;
 use tollgate_ledger::{Counts, LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
 use tollgate_rules::{BatchId, Digest};
 
-use crate::error::{Unusable, at_read, mismatch, of_index};
+use crate::error::{Unusable, at_read, dropped, mismatch, of_index};
 use crate::index::{Index, unpack};
 use crate::record::{Record, RecordError, SetAside};
 
@@ -30,7 +30,7 @@ impl EmbeddedReader {
         let record = self.journal.record(position).map_err(at_read("read a quarantined element"))?;
         match Record::decode(&record) {
             Ok(Record::Quarantined(element)) => Ok(item(&element)),
-            Ok(Record::Batch { .. }) => {
+            Ok(Record::Batch { .. } | Record::Reduced { .. }) => {
                 Err(LedgerError::new(Remedy::Repair, "read a quarantined element: a batch is in its place"))
             }
             Err(error) => Err(unreadable("read a quarantined element", error)),
@@ -74,7 +74,8 @@ impl Reader for EmbeddedReader {
         let record = self.journal.record(unpack(known.value)).map_err(at_read("read a batch"))?;
         match Record::decode(&record).map_err(|error| unreadable("read a batch", error))? {
             Record::Batch { body, .. } if Digest::of(body) == known.digest => Ok(Some(body.to_vec())),
-            Record::Batch { .. } | Record::Quarantined(_) => Err(mismatch(id)),
+            Record::Reduced { digest, .. } if digest == known.digest => Err(dropped(id)),
+            Record::Batch { .. } | Record::Quarantined(_) | Record::Reduced { .. } => Err(mismatch(id)),
         }
     }
 

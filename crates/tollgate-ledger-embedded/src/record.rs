@@ -6,6 +6,7 @@ use tollgate_wire::Timestamp;
 /// The first byte of a record: what it is, and in which form. A form is never changed, only followed by another one.
 const BATCH: u8 = 1;
 const QUARANTINED: u8 = 2;
+const REDUCED: u8 = 3;
 
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,14 @@ pub(crate) enum Record<'a> {
     },
     /// An element that was set aside.
     Quarantined(SetAside<'a>),
+    /// A batch that counts, of which retention dropped what is not needed for counting.
+    Reduced {
+        received: Timestamp,
+        /// Of the canonical JSON as it was recorded, which is not there any more.
+        digest: Digest,
+        /// The canonical JSON without the credentials.
+        body: &'a [u8],
+    },
 }
 
 /// A quarantined element as it is stored.
@@ -58,24 +67,43 @@ pub(crate) fn encode_batch(bytes: &mut Vec<u8>, batch: &Admitted, received: Time
 
 /// Appends the record of an element that is set aside under `id`.
 pub(crate) fn encode_quarantined(bytes: &mut Vec<u8>, id: u64, element: &Quarantined, received: Timestamp) {
-    bytes.push(QUARANTINED);
+    let set_aside = SetAside {
+        id,
+        received,
+        digest: element.digest,
+        model_uuid: &element.id.model_uuid,
+        batch_uuid: &element.id.batch_uuid,
+        unit_name: &element.unit_name,
+        code: element.reason.code(),
+        reason: &element.reason.to_string(),
+        body: &element.body,
+    };
+    set_aside.encode(bytes);
+}
+
+/// Appends the record of a batch with this `digest`, of which `body` is left.
+pub(crate) fn encode_reduced(bytes: &mut Vec<u8>, received: Timestamp, digest: Digest, body: &[u8]) {
+    bytes.push(REDUCED);
     put_time(bytes, received);
-    bytes.extend_from_slice(&id.to_le_bytes());
-    bytes.extend_from_slice(&element.digest.0);
-    let texts: [&str; 5] = [
-        &element.id.model_uuid,
-        &element.id.batch_uuid,
-        &element.unit_name,
-        element.reason.code(),
-        &element.reason.to_string(),
-    ];
-    for text in texts {
-        let length =
-            u32::try_from(text.len()).expect("a text comes from a document, which is far below 4 GiB");
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(text.as_bytes());
+    bytes.extend_from_slice(&digest.0);
+    bytes.extend_from_slice(body);
+}
+
+impl SetAside<'_> {
+    /// Appends the record.
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.push(QUARANTINED);
+        put_time(bytes, self.received);
+        bytes.extend_from_slice(&self.id.to_le_bytes());
+        bytes.extend_from_slice(&self.digest.0);
+        for text in [self.model_uuid, self.batch_uuid, self.unit_name, self.code, self.reason] {
+            let length =
+                u32::try_from(text.len()).expect("a text comes from a document, which is far below 4 GiB");
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes.extend_from_slice(self.body);
     }
-    bytes.extend_from_slice(&element.body);
 }
 
 fn put_time(bytes: &mut Vec<u8>, time: Timestamp) {
@@ -100,7 +128,20 @@ impl<'a> Record<'a> {
                 reason: take_text(&mut rest)?,
                 body: rest,
             })),
+            REDUCED => Ok(Self::Reduced {
+                received: take_time(&mut rest)?,
+                digest: Digest(take(&mut rest)?),
+                body: rest,
+            }),
             kind => Err(RecordError::UnknownKind { kind }),
+        }
+    }
+
+    /// When it came.
+    pub(crate) fn received(&self) -> Timestamp {
+        match self {
+            Self::Batch { received, .. } | Self::Reduced { received, .. } => *received,
+            Self::Quarantined(element) => element.received,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Building the index from the journal.
 
+use std::iter;
 use std::sync::Arc;
 
 use tollgate_journal::{Checkpoint, Disk, Group, JournalError, Progress, Tail, Visitor};
-use tollgate_ledger::{LedgerError, Remedy};
-use tollgate_rules::Admitted;
-use tracing::{info, warn};
+use tollgate_ledger::{LedgerError, Remedy, chain};
+use tollgate_rules::{Admitted, Digest, RecoverError};
+use tracing::warn;
 
 use crate::error::{Unusable, of_index, unusable};
-use crate::index::{Added, Contradiction, Index, Key, Upkeep, UpkeepMode};
+use crate::index::{Added, Catalogue, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode};
 use crate::record::{Record, SetAside};
 
 /// The folder of the index, in that of the ledger.
@@ -19,6 +20,7 @@ pub(crate) struct Replay<'a, P> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) mode: UpkeepMode,
     pub(crate) run_entries: usize,
+    pub(crate) free_bytes_min: u64,
     pub(crate) progress: P,
     pub(crate) index: Option<(Arc<Index>, Upkeep)>,
 }
@@ -51,15 +53,16 @@ impl<P> Replay<'_, P> {
 
     /// Begins with an index that covers nothing.
     fn create(&mut self) -> Result<(), LedgerError> {
+        // IMPORTANT: the one before it ends first. Its threads write to the same folder, and a checkpoint of theirs must not
+        // come after what is there was removed.
+        self.index = None;
         let index = Index::create(self.folder()?).map_err(of_index("make an index"))?;
         self.keep(index)
     }
 
     fn keep(&mut self, index: Index) -> Result<(), LedgerError> {
-        // The one before it ends first: it writes to the same folder.
-        self.index = None;
         let index = Arc::new(index);
-        let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries);
+        let upkeep = Upkeep::start(index.clone(), self.mode, self.run_entries, self.free_bytes_min);
         let failed = |error| LedgerError::new(Remedy::Restart, "start a thread for the index").because(error);
         self.index = Some((index, upkeep.map_err(failed)?));
         Ok(())
@@ -77,17 +80,12 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
             }
             Ok(None) => {}
             Err(error) if error.is_damage() => {
-                warn!(error = %error, "the index is of no use, and is made anew from the journal");
+                warn!(error = %chain(&error), "the index is of no use, and is made anew from the journal");
             }
             Err(error) => return Err(of_index("open the index")(error).into()),
         }
         self.create()?;
         Ok(None)
-    }
-
-    fn start_over(&mut self) -> Result<(), OpenFailure> {
-        info!("the index is not of this journal as it is, and is made anew from it");
-        Ok(self.create()?)
     }
 
     fn visit(&mut self, group: &Group, progress: Progress) -> Result<(), OpenFailure> {
@@ -113,34 +111,64 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
     }
 }
 
-/// What the records of a group add to the index, each with the key that has to be new.
-fn decode(index: &Index, group: &Group) -> Result<Vec<(Key, Added)>, LedgerError> {
-    let decode = |bytes| -> Result<(Key, Added), Unusable> {
-        Ok(match Record::decode(bytes)? {
+/// What a record adds to the index.
+pub(crate) struct Addition {
+    /// Has to be new.
+    pub(crate) key: Key,
+    pub(crate) digest: Digest,
+    pub(crate) added: Added,
+    /// Of a reduced batch, which has another digest than what is left of it.
+    pub(crate) usage: Option<Catalogue>,
+}
+
+impl Addition {
+    /// Of a record.
+    pub(crate) fn of(keys: &KeyMaker, record: &Record<'_>) -> Result<Self, RecoverError> {
+        Ok(match record {
             Record::Batch { body, .. } => {
                 let batch = Admitted::from_canonical(body)?;
-                let key = index.keys.batch(batch.id());
-                (key, Added::Batch { key, batch })
+                let (key, digest) = (keys.batch(batch.id()), batch.digest());
+                Self { key, digest, added: Added::Batch { key, batch }, usage: None }
             }
             Record::Quarantined(element) => {
-                let SetAside { id, digest, .. } = element;
-                let key = index.keys.element_with(element.model_uuid, element.batch_uuid, digest);
-                (key, Added::Quarantined { key, id, digest })
+                let SetAside { id, digest, .. } = *element;
+                let key = keys.element_with(element.model_uuid, element.batch_uuid, digest);
+                Self { key, digest, added: Added::Quarantined { key, id, digest }, usage: None }
+            }
+            Record::Reduced { digest, body, .. } => {
+                let (left, digest) = (Admitted::from_canonical(body)?, *digest);
+                let key = keys.batch(left.id());
+                let mut usage = Catalogue::default();
+                usage.add(&left);
+                Self { key, digest, added: Added::Id { key, digest }, usage: Some(usage) }
             }
         })
-    };
-    group.records().map(|(position, bytes)| decode(bytes).map_err(|why| unusable(position, why))).collect()
+    }
+
+    /// What the index is told, in order.
+    pub(crate) fn into_added(self) -> impl Iterator<Item = Added> {
+        iter::once(self.added).chain(self.usage.map(Added::Usage))
+    }
+}
+
+fn decode(keys: &KeyMaker, record: &[u8]) -> Result<Addition, Unusable> {
+    Ok(Addition::of(keys, &Record::decode(record)?)?)
 }
 
 /// Adds the records of a durable group to the index.
 pub(crate) fn replay(index: &Index, group: &Group) -> Result<(), LedgerError> {
-    let (keys, added): (Vec<Key>, Vec<Added>) = decode(index, group)?.into_iter().unzip();
+    let decoded = group
+        .records()
+        .map(|(position, bytes)| decode(&index.keys, bytes).map_err(|why| unusable(position, why)));
+    let additions = decoded.collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<Key> = additions.iter().map(|addition| addition.key).collect();
     let known = index.find_all(&keys).map_err(of_index("read the index"))?;
     for (known, (position, _)) in known.into_iter().zip(group.records()) {
         if known.is_some() {
             return Err(unusable(position, Contradiction::RecordedTwice.into()));
         }
     }
-    let added = index.add(group.position().sequence, added.into_iter());
+    let added = additions.into_iter().flat_map(Addition::into_added);
+    let added = index.add(group.position().sequence, added);
     added.map_err(|(position, why)| unusable(position, why.into()))
 }

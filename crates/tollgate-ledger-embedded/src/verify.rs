@@ -89,7 +89,7 @@ impl Check {
         };
         let seen = Arc::new(seen.map_err(of_index("make an index to compare with"))?);
         // Inline, so that it stands still while it is compared.
-        let upkeep = Upkeep::start(seen.clone(), UpkeepMode::Inline, Options::default().run_ids);
+        let upkeep = Upkeep::start(seen.clone(), UpkeepMode::Inline, Options::default().run_ids, 0);
         Ok(Self { seen, upkeep: upkeep.map_err(failed)?, stored, index_sequence: None, _folder: folder })
     }
 

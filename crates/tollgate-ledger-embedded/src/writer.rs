@@ -12,6 +12,7 @@ use crate::index::{Added, Index, Upkeep};
 use crate::plan::{Addition, Additions, Part, Plan, plan};
 use crate::prepare::PackedBatches;
 use crate::record::{encode_batch, encode_quarantined};
+use crate::retention::RetentionThread;
 
 /// Bytes of bodies that go into one group of the journal, at most (one body may be longer): a group is held in memory
 /// while it is written and read.
@@ -23,6 +24,8 @@ pub(crate) struct EmbeddedWriter {
     journal: Journal,
     index: Arc<Index>,
     upkeep: Upkeep,
+    /// `None` when all batches are kept whole, or nobody but who opens reduces them.
+    retention: Option<RetentionThread>,
     /// `None` when nothing is compressed.
     packer: Option<Packer>,
     is_closed: bool,
@@ -31,8 +34,14 @@ pub(crate) struct EmbeddedWriter {
 }
 
 impl EmbeddedWriter {
-    pub(crate) fn new(journal: Journal, index: Arc<Index>, upkeep: Upkeep, packer: Option<Packer>) -> Self {
-        Self { journal, index, upkeep, packer, is_closed: false, records: Records::default() }
+    pub(crate) fn new(
+        journal: Journal,
+        index: Arc<Index>,
+        upkeep: Upkeep,
+        retention: Option<RetentionThread>,
+        packer: Option<Packer>,
+    ) -> Self {
+        Self { journal, index, upkeep, retention, packer, is_closed: false, records: Records::default() }
     }
 
     fn try_record(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
@@ -172,6 +181,8 @@ impl Writer for EmbeddedWriter {
     }
 
     fn close(self: Box<Self>) -> Result<(), LedgerError> {
+        // Before the rest: it holds the lock too.
+        drop(self.retention);
         let end = self.journal.end();
         let failed = |error| LedgerError::new(Remedy::Restart, "close the ledger").because(error);
         self.journal.close().map_err(failed)?;

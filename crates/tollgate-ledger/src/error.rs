@@ -46,3 +46,11 @@ impl LedgerError {
         self.remedy
     }
 }
+
+/// An error with the errors that caused it, on one line: for logs and answers.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    text.replace(char::is_control, " ")
+}

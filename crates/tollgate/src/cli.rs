@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, completions, config, demo, export, man, models, quarantine, serve, verify};
+use crate::commands::{
+    backup, check, completions, config, demo, export, man, models, quarantine, salvage, serve, verify,
+};
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
 #[derive(Debug, Parser)]
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Quarantine(quarantine::Args),
     Verify(verify::Args),
     Export(export::Args),
+    Backup(backup::Args),
+    Salvage(salvage::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

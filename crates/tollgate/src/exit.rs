@@ -53,6 +53,11 @@ pub(crate) fn as_ledger_failure(error: &anyhow::Error) -> anyhow::Error {
     EndsWith { exit: Exit::Ledger, text: chain(error) }.into()
 }
 
+/// An error and its causes, and behind them what to do about it.
+pub(crate) fn with_hint(error: &anyhow::Error, hint: &str) -> anyhow::Error {
+    anyhow::anyhow!("{}; {hint}", chain(error))
+}
+
 /// Prints what went wrong, if anything, and gives the exit code.
 ///
 /// A reader that closed standard output early (`tollgate export … | head`) has what it wanted: that ends quietly.

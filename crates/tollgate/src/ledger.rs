@@ -1,9 +1,13 @@
 //! The one place where a concrete ledger is named.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use tollgate_ledger::Ledger;
-use tollgate_ledger_embedded::{EmbeddedLedger, Export, OpenReport, Options, VerifyReport};
+use tollgate_ledger::{Ledger, LedgerError};
+use tollgate_ledger_embedded::{
+    BackupReport, EmbeddedLedger, Export, OpenReport, Options, Retention, SalvageReport, VerifyReport,
+};
+use tollgate_wire::Timestamp;
 use tracing::{info, warn};
 
 use crate::configuration::LedgerSection;
@@ -12,13 +16,15 @@ use crate::{exit, progress};
 /// Opens the ledger that the configuration names, for writing, and logs what was found.
 pub(crate) fn open(section: &LedgerSection) -> anyhow::Result<Ledger> {
     let dir = folder(&section.location)?;
-    let LedgerSection { segment_bytes_max, free_bytes_min, .. } = *section;
-    let options = Options { segment_bytes_max, free_bytes_min, ..Options::default() };
+    let LedgerSection { segment_bytes_max, free_bytes_min, retention_days, .. } = *section;
+    let retention = (0 < retention_days).then_some(Retention { days: retention_days, now });
+    let options = Options { segment_bytes_max, free_bytes_min, retention, ..Options::default() };
     let bar = progress::Bar::new("opening the ledger");
     let (ledger, report) =
-        EmbeddedLedger::open_with_progress(&dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))?;
+        EmbeddedLedger::open_with_progress(&dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))
+            .map_err(|error| explained(error, &dir))?;
     bar.clear();
-    let OpenReport { is_new, counts, n_groups, n_segments, dropped, .. } = report;
+    let OpenReport { is_new, counts, n_groups, n_segments, weakness, .. } = report;
     info!(
         ledger.dir = %dir.display(),
         ledger.is_new = is_new,
@@ -30,14 +36,11 @@ pub(crate) fn open(section: &LedgerSection) -> anyhow::Result<Ledger> {
         n_segments,
         "opened the ledger"
     );
-    if let Some(tail) = dropped {
+    if let Some(weakness) = weakness {
         warn!(
-            segment = format_args!("{:016x}", tail.segment),
-            offset = tail.offset,
-            n_bytes = tail.bytes,
-            fault = %tail.fault,
-            "dropped the end of the journal: a group that was being written when the collector died, and was never \
-             acknowledged"
+            ledger.dir = %dir.display(),
+            reason = %weakness,
+            "the ledger is where an acknowledged batch can be lost; for more than a try, keep it on a local disk"
         );
     }
     Ok(ledger)
@@ -55,7 +58,42 @@ pub(crate) fn export(dir: &Path) -> anyhow::Result<Export> {
 
 /// Checks everything in a ledger's folder. A collector may have it open.
 pub(crate) fn verify(dir: &Path, bar: &progress::Bar) -> anyhow::Result<VerifyReport> {
-    Ok(tollgate_ledger_embedded::verify(dir, |done| bar.set(done.n_bytes, done.n_bytes_total))?)
+    tollgate_ledger_embedded::verify(dir, |done| bar.set(done.n_bytes, done.n_bytes_total))
+        .map_err(|error| explained(error, dir))
+}
+
+/// Copies the ledger in a folder. A collector may have it open.
+pub(crate) fn backup(dir: &Path, target: &Path, bar: &progress::Bar) -> anyhow::Result<BackupReport> {
+    tollgate_ledger_embedded::backup(dir, target, |done| bar.set(done.n_bytes, done.n_bytes_total))
+        .map_err(|error| explained(error, dir))
+}
+
+/// Makes a ledger in `target` of what is intact of a damaged one.
+pub(crate) fn salvage(dir: &Path, target: &Path, bar: &progress::Bar) -> anyhow::Result<SalvageReport> {
+    let options = Options::default();
+    Ok(tollgate_ledger_embedded::salvage(dir, target, options, |n_batches| bar.set_count(n_batches))?)
+}
+
+/// With what to do when the ledger is damaged.
+fn explained(error: LedgerError, dir: &Path) -> anyhow::Error {
+    let is_damage = tollgate_ledger_embedded::is_damage(&error);
+    let error = anyhow::Error::from(error);
+    if !is_damage {
+        return error;
+    }
+    let hint = format!(
+        "restore a backup, or let `tollgate salvage {} NEW-FOLDER` get out what is intact",
+        dir.display()
+    );
+    exit::with_hint(&error, &hint)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge: retention compares with the collector's clock"
+)]
+fn now() -> Timestamp {
+    Timestamp::from_system_time(SystemTime::now())
 }
 
 /// The folder that a location names.

@@ -32,6 +32,11 @@ impl Bar {
         self.0.inc(1);
     }
 
+    /// So many batches in all.
+    pub(crate) fn set_count(&self, n_batches: u64) {
+        self.0.set_position(n_batches);
+    }
+
     /// How far the work has come.
     pub(crate) fn set(&self, n_bytes: u64, n_bytes_total: u64) {
         if SHOWN_AFTER < self.0.elapsed() {

@@ -7,6 +7,11 @@ pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(n), if n == 1 { one } else { many })
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The text without what could move the cursor of a terminal or turn the reading direction. Names in a ledger were
 /// chosen by whoever sent them.
 pub(crate) fn printable(text: &str) -> String {
@@ -26,6 +31,11 @@ mod tests {
         assert_eq!(count(0, "batch", "batches"), "0 batches");
         assert_eq!(count(1, "batch", "batches"), "1 batch");
         assert_eq!(count(2_000, "batch", "batches"), "2,000 batches");
+    }
+
+    #[test]
+    fn a_hash_is_printed_as_others_print_it() {
+        assert_eq!(hex(&[0, 0x0a, 0xff]), "000aff");
     }
 
     #[test]

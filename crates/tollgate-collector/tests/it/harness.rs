@@ -13,7 +13,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tollgate_collector::{Collector, CollectorError, Settings};
-use tollgate_ledger::{Entry, Ledger, LedgerError, MemoryLedger, Outcome, Reader, Received, Remedy, Writer};
+use tollgate_ledger::{
+    Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
+    Writer,
+};
 
 /// Far beyond every limit in [`Settings::for_testing`]: what takes longer hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
@@ -56,6 +59,15 @@ impl Running {
         let memory = MemoryLedger::default();
         let ledger = Ledger { reader: Arc::new(reader), ..memory.open() };
         Self::on(Settings::for_testing(), ledger, memory).await
+    }
+
+    /// With a ledger that takes nothing but what it has prepared itself.
+    pub(crate) async fn preparing() -> Self {
+        let memory = MemoryLedger::default();
+        let Ledger { writer, reader, .. } = memory.open();
+        let writer = Box::new(OwnWriter(writer));
+        Self::on(Settings::for_testing(), Ledger { preparer: Arc::new(OwnPreparer), writer, reader }, memory)
+            .await
     }
 
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {
@@ -392,5 +404,38 @@ impl Writer for ScriptedWriter {
     fn close(self: Box<Self>) -> Result<(), LedgerError> {
         *self.script.closed.lock().expect("no panic") = true;
         self.writer.close()
+    }
+}
+
+/// What [`OwnPreparer`] makes of a request.
+struct Own(Vec<Entry>);
+
+struct OwnPreparer;
+
+impl Preparer for OwnPreparer {
+    fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
+        Prepared { n_entries: entries.len(), received, content: Content::Own(Box::new(Own(entries))) }
+    }
+}
+
+struct OwnWriter(Box<dyn Writer>);
+
+impl Writer for OwnWriter {
+    fn record(&mut self, _: Vec<Entry>, _: Received) -> Result<Vec<Outcome>, LedgerError> {
+        panic!("what was not prepared came to the writer")
+    }
+
+    fn record_prepared(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
+        let mut outcomes = Vec::new();
+        for request in requests {
+            let Content::Own(own) = request.content else { panic!("a request was not prepared") };
+            let Own(entries) = *own.downcast().expect("our own");
+            outcomes.extend(self.0.record(entries, request.received)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), LedgerError> {
+        self.0.close()
     }
 }

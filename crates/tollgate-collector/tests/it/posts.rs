@@ -29,6 +29,23 @@ async fn every_path_that_was_ever_a_collector_is_one() {
 }
 
 #[tokio::test]
+async fn what_the_ledger_prepares_of_a_request_is_what_it_records() {
+    let running = Running::preparing().await;
+    // Too long to be decoded where it was read.
+    let large: Vec<String> = (0..150).map(|n| format!("large-{n}")).collect();
+    let large: Vec<&str> = large.iter().map(String::as_str).collect();
+    let posts: [(&[&str], &[&str]); 4] =
+        [(&["1"], &["1"]), (&["2", "3", "2"], &["2", "3"]), (&large, &large), (&["1"], &["1"])];
+    for (uuids, acks) in posts {
+        assert_eq!(running.post("/metrics", post_of("model", uuids)).await.acks("model"), acks);
+    }
+    assert_eq!(running.post("/metrics", "[]").await.status, 200);
+    assert_eq!(running.counts().n_batches, 153);
+    assert_eq!(running.metric("tollgate_metrics_recorded_total").await, 153.0);
+    running.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
 async fn other_methods_and_other_paths_are_refused_and_nothing_redirects() {
     let running = Running::start().await;
     let body = post_of("model", &["1"]);

@@ -26,6 +26,8 @@ pub enum Keep {
     Whole,
     /// What was written to the buffer takes its place.
     Replaced,
+    /// Nothing comes of it: the segment stays as it is, and [`Compactor::compact`] fails with [`JournalError::Abandoned`].
+    Abandon,
 }
 
 /// A segment that is complete: nothing is ever appended to it.
@@ -104,6 +106,7 @@ impl Shared {
 pub struct Compactor {
     disk: Arc<dyn Disk>,
     kind: Kind,
+    /// Free bytes that the second form of a segment leaves.
     free_bytes_min: u64,
     shared: Arc<Shared>,
 }
@@ -131,8 +134,8 @@ impl Compactor {
     ///
     /// # Errors
     ///
-    /// [`JournalError::NotSealed`]; [`JournalError::Full`] when there is no room for two forms of the segment at the same
-    /// time; [`JournalError::Damaged`] when it is; or when the disk fails. The segment stays what it was, or is what it
+    /// [`JournalError::NotSealed`]; [`JournalError::Abandoned`] when `replace` wants so; [`JournalError::Full`] when there
+    /// is no room for two forms of the segment at the same time; [`JournalError::Damaged`] when it is; or when the disk fails. The segment stays what it was, or is what it
     /// was to become when only making its name durable failed. The journal can be appended to as before, but once making a
     /// name durable failed, no segment is compacted ([`JournalError::Closed`]) or added.
     pub fn compact(

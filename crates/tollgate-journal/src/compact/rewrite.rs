@@ -41,6 +41,9 @@ pub(super) fn rewrite(
         let n_replaced = rewriter
             .replace_records(&header, stored, &mut replace)
             .map_err(|fault| damaged(offset, fault))?;
+        let Some(n_replaced) = n_replaced else {
+            return Err(JournalError::Abandoned { path });
+        };
         if n_replaced == 0 {
             new.add(&[&header.encode(), stored])?;
         } else {
@@ -80,13 +83,14 @@ impl Rewriter {
         })
     }
 
-    /// Collects the records of the group with `header` as they are to be, and says how many are not what they were.
+    /// Collects the records of the group with `header` as they are to be, and says how many are not what they were;
+    /// `None` when nothing is to come of it.
     fn replace_records(
         &mut self,
         header: &FrameHeader,
         stored: &[u8],
         replace: &mut impl FnMut(RecordPosition, &[u8], &mut Vec<u8>) -> Keep,
-    ) -> Result<u64, Fault> {
+    ) -> Result<Option<u64>, Fault> {
         let payload = self.unpacker.unpack(header, stored)?;
         let sequence = header.link.sequence;
         self.records.clear();
@@ -100,9 +104,10 @@ impl Rewriter {
                     n_replaced += 1;
                     self.records.push(&self.record);
                 }
+                Keep::Abandon => return Ok(None),
             }
         }
-        Ok(n_replaced)
+        Ok(Some(n_replaced))
     }
 
     /// The group with `header` and the collected records.

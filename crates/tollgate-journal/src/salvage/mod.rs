@@ -3,6 +3,7 @@
 //! Unlike a walk, which ends where something is wrong, this goes over all files twice: first to find the runs of intact
 //! groups, wherever they are, then to give each group once and in order.
 
+mod patched;
 mod search;
 
 use std::ops::{Range, RangeInclusive};
@@ -52,14 +53,14 @@ pub struct Damage {
 
 /// Gives `visit` every group of the journal in the folder of `disk` that is intact in itself: each once, and in order.
 ///
-/// Changes nothing. It goes on behind damage wherever the next intact group begins, also in segments that have a damaged
+/// Changes nothing. It goes on behind damage, and behind what the disk cannot read, wherever the next intact group begins, also in segments that have a damaged
 /// header or another's name. Of two groups with the same sequence, as in a file that was copied beside its original, it
 /// gives the one that continues the hash chain, or else the first.
 ///
 /// # Errors
 ///
 /// [`JournalError::Missing`] when there is no segment at all, [`JournalError::Newer`] when one is of a later version; when the
-/// disk fails; and the first error of `visit`.
+/// folder cannot be listed or a file not be opened; and the first error of `visit`.
 pub fn salvage<E: From<JournalError>>(
     disk: &dyn Disk,
     visit: impl FnMut(&Group) -> Result<(), E>,
@@ -79,7 +80,9 @@ pub fn salvage<E: From<JournalError>>(
         search.search_file(disk, number)?;
         expected = number.saturating_add(1);
     }
-    search.know(attest::read(disk)?.map_or(0, |attested| attested.link.sequence));
+    // It is a help where it can be read, and no more.
+    let attested = attest::read(disk).ok().flatten();
+    search.know(attested.map_or(0, |attested| attested.link.sequence));
 
     let Search { kind, runs, damage, last_known, .. } = search;
     let mut given = Giver { disk, visit, next: 1, link: None, n_groups: 0, n_records: 0, damage };

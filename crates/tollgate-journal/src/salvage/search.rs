@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 use super::Damage;
+use super::patched::{Patched, Unreadable};
 use crate::format::{HeaderError, Kind, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION, segment_name};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, Link, split_records};
 use crate::pack::Unpacker;
@@ -22,7 +23,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn open(&self, disk: &dyn Disk) -> Result<FrameScan, JournalError> {
-        Ok(FrameScan::new(disk, open(disk, self.number)?, self.number, Some(self.salt)))
+        let (file, _) = open(disk, self.number)?;
+        Ok(FrameScan::new(disk, file, self.number, Some(self.salt)))
     }
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Search {
     /// The damage, by its index, that reaches to the end of what was searched; the next segment may tell how many groups it
     /// cost.
     open_end: Option<usize>,
+    /// Of the present file.
+    unreadable: Unreadable,
     unpacker: Unpacker,
 }
 
@@ -63,7 +67,8 @@ impl Search {
     /// Searches the file of segment `number`.
     pub(super) fn search_file(&mut self, disk: &dyn Disk, number: u64) -> Result<(), JournalError> {
         let path = disk.folder().join(segment_name(number));
-        let file = open(disk, number)?;
+        let (file, unreadable) = open(disk, number)?;
+        self.unreadable = unreadable;
         let length = file.length().map_err(JournalError::disk("measure", path.clone()))?;
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         let n_read =
@@ -212,6 +217,7 @@ impl Search {
             first.zip(last).filter(|(first, last)| first <= last).map(|(first, last)| first..=last);
         let is_one = sequences.as_ref().is_some_and(|sequences| sequences.start() == sequences.end());
         let n_records = damaged.filter(|_| is_one).map(|header| header.n_records.into());
+        let fault = if self.unreadable.is_any(&offsets) { Fault::Unreadable } else { fault };
         self.note(Damage { path: frames.path(), offsets, fault, sequences, n_records });
         if next.is_none() {
             self.open_end = Some(self.damage.len() - 1);
@@ -235,7 +241,9 @@ fn vote(frames: &mut FrameScan) -> Result<Option<u64>, JournalError> {
     Ok(votes.into_iter().max_by_key(|(_, n_votes)| *n_votes).map(|(salt, _)| salt))
 }
 
-fn open(disk: &dyn Disk, number: u64) -> Result<Box<dyn DiskFile>, JournalError> {
+fn open(disk: &dyn Disk, number: u64) -> Result<(Box<dyn DiskFile>, Unreadable), JournalError> {
     let name = segment_name(number);
-    disk.open_to_read(&name).map_err(JournalError::disk("open", disk.folder().join(name)))
+    let file = disk.open_to_read(&name).map_err(JournalError::disk("open", disk.folder().join(name)))?;
+    let (file, unreadable) = Patched::new(file);
+    Ok((Box::new(file), unreadable))
 }

@@ -86,6 +86,15 @@ fn a_folder_that_holds_a_journal_is_not_written_to() {
 }
 
 #[test]
+fn a_copy_that_does_not_fit_is_not_begun() {
+    let (from, to) = (journal(), SimDisk::new());
+    to.limit(Some(100));
+    let error = copy(&from, &to).expect_err("full");
+    assert!(error.to_string().ends_with("100 bytes are free, of which 0 are kept in reserve"), "{error}");
+    assert_eq!(to.n_changes(), 0);
+}
+
+#[test]
 fn a_damaged_journal_is_not_copied_as_a_whole_one() {
     let from = journal();
     let mut bytes = from.contents("0000000000000002.segment").expect("a file");

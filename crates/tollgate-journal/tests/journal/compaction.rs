@@ -157,13 +157,39 @@ fn a_segment_of_another_history_is_not_compacted() {
 
 #[test]
 fn there_must_be_room_for_both_forms() {
-    let (disk, mut journal, _) = journal(Options { free_bytes_min: 300, ..Options::for_testing(KIND) });
+    let options = Options::for_testing(KIND);
+    // It may take the length of a segment of the reserve.
+    let free_bytes_min = options.segment_bytes_max + 300;
+    let (disk, mut journal, _) = journal(Options { free_bytes_min, ..options });
     let length = disk.contents(&segment(1)).expect("a file").len() as u64;
     disk.limit(Some(disk.used_bytes() + length + 299));
     let error = journal.compactor().compact(1, replace).expect_err("full");
     assert!(matches!(error, JournalError::Full { kept_bytes: 300, .. }), "{error}");
-    append(&mut journal, &["next"]);
+    disk.limit(Some(disk.used_bytes() + length + 300));
+    let error = try_append(&mut journal, &["next"]).expect_err("the reserve is for compacting alone");
+    assert!(matches!(error, JournalError::Full { .. }), "{error}");
+    journal.compactor().compact(1, replace).expect("compact");
     disk.limit(None);
+    append(&mut journal, &["next"]);
+}
+
+#[test]
+fn what_is_given_up_leaves_the_segment_as_it_was() {
+    let (disk, mut journal, groups) = journal(Options::for_testing(KIND));
+    let mut n_seen = 0;
+    let give_up = |_, record: &[u8], buffer: &mut Vec<u8>| {
+        n_seen += 1;
+        if n_seen == 8 {
+            Keep::Abandon
+        } else {
+            replace(RecordPosition { sequence: 1, index: 0 }, record, buffer)
+        }
+    };
+    let error = journal.compactor().compact(1, give_up).expect_err("given up");
+    assert!(matches!(error, JournalError::Abandoned { .. }), "{error}");
+    assert!(disk.contents("new-compacted").is_none());
+    assert!(matches!(read_groups(&disk), (read, None) if read == groups));
+    append(&mut journal, &["next"]);
     journal.compactor().compact(1, replace).expect("compact");
 }
 

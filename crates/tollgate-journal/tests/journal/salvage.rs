@@ -328,6 +328,38 @@ fn of_two_forms_of_a_group_the_one_that_continues_the_chain_is_given() {
 }
 
 #[test]
+fn what_is_around_a_bad_sector_is_given() {
+    let disk = SimDisk::new();
+    let options = Options { segment_bytes_max: 1 << 20, ..Options::for_testing(KIND) };
+    let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+    for group in 0..60 {
+        append(&mut journal, &[format!("{group}"), "x".repeat(1000)]);
+    }
+    drop(journal);
+    let intact = disk.copy();
+    let places = places(&intact).expect("intact");
+    for block in 0..16 {
+        let disk = intact.copy();
+        let bad = block * 4096 + 512..block * 4096 + 1024;
+        disk.fail_reads(&segment(1), bad.clone());
+        let error = Reader::open(disk.shared())
+            .and_then(|reader| reader.groups()?.try_for_each(|group| group.map(drop)));
+        assert!(matches!(error, Err(JournalError::Disk { .. })), "{error:?}");
+        let (_, salvaged) = salvage_all(&disk, &places).expect("what can be read");
+        let block = block * 4096..(block + 1) * 4096;
+        let is_hit = |place: &Place| place.offsets.start < block.end && block.start < place.offsets.end;
+        let hit: Vec<u64> =
+            places.iter().zip(1..).filter(|(place, _)| is_hit(place)).map(|(_, n)| n).collect();
+        assert_eq!(salvaged.missing, [hit[0]..=hit[hit.len() - 1]]);
+        assert!(
+            salvaged.damage.iter().all(|damage| damage.fault == Fault::Unreadable),
+            "{:?}",
+            salvaged.damage
+        );
+    }
+}
+
+#[test]
 fn an_error_of_the_visitor_ends_it() {
     let mut n_seen = 0;
     let error = salvage(&*journal(1).shared(), |_| {

@@ -13,6 +13,9 @@ pub(crate) enum IndexError {
         /// Shared, because it may be reported more than once.
         source: std::sync::Arc<io::Error>,
     },
+    /// A thread that writes it panicked.
+    #[error("write the index: a bug ended it")]
+    Bug,
     /// What is stored is not what was written.
     #[error("read {file} of the index at offset {offset}: it was changed since it was written")]
     Damaged { file: String, offset: u64 },
@@ -21,6 +24,12 @@ pub(crate) enum IndexError {
 impl IndexError {
     pub(super) fn disk(step: &'static str, file: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Disk { step, file: file.into(), source: source.into() }
+    }
+
+    /// There is too little room to merge runs into one of `n_bytes`.
+    pub(super) fn no_room(n_bytes: u64) -> Self {
+        let text = format!("merging takes {n_bytes} bytes besides the reserve");
+        Self::disk("merge", "runs")(io::Error::new(io::ErrorKind::StorageFull, text))
     }
 
     /// Whether there is too little room, so that the same step may succeed later.

@@ -251,16 +251,22 @@ impl Index {
         Ok(())
     }
 
-    /// Merges as long as there is something to merge.
-    fn merge_all(&self, stop: &AtomicBool) -> Result<(), IndexError> {
+    /// Merges as long as there is something to merge, and room for both forms of it.
+    fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
         while let Some(inputs) = merge::due(&self.shelf.runs()) {
+            let room =
+                self.noted(self.shelf.disk.room().map_err(IndexError::disk("measure the room for", "runs")))?;
+            let needed = inputs.iter().map(|run| run.n_bytes()).sum::<u64>();
+            if room.free_bytes < free_bytes_min.saturating_add(needed) {
+                // Without it lookups are slower, and nothing else.
+                return Err(IndexError::no_room(needed));
+            }
             let number = self.shelf.next_run();
             match merge::merge(&*self.shelf.disk, number, &inputs, stop) {
                 Ok(Some(output)) => self.noted(self.shelf.replace(&inputs, output))?,
                 unfinished => {
                     self.shelf.remove(&run::run_name(number));
                     match unfinished {
-                        // Without it lookups are slower, and nothing else.
                         Err(error) if error.is_full() => return Err(error),
                         unfinished => return self.noted(unfinished.map(drop)),
                     }
@@ -281,6 +287,11 @@ impl Index {
                 *trouble = Some(error.clone());
             }
         })
+    }
+
+    /// Nothing more can be added: whoever writes to the disk has ended for a reason that nobody foresaw.
+    fn give_up(&self) {
+        let _: Result<(), IndexError> = self.noted(Err(IndexError::Bug));
     }
 
     /// Why it cannot be used any longer; or that the disk is full, which may pass.

@@ -102,6 +102,12 @@ impl Run {
         Ok(Self { stated, file, fences, filter })
     }
 
+    /// Of its file.
+    pub(super) fn n_bytes(&self) -> u64 {
+        let layout = Layout::new(self.stated.n_entries);
+        layout.tail_offset() + layout.fences_bytes + layout.filter_bytes + FOOTER_BYTES as u64
+    }
+
     /// `false` when the key is not in this run; does not read the disk.
     pub(super) fn may_have(&self, key: Key) -> bool {
         self.filter.may_have(key)

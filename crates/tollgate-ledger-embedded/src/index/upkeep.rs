@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tollgate_journal::Checkpoint;
+use tollgate_ledger::chain;
 use tracing::warn;
 
 use super::merge::due;
@@ -38,6 +39,7 @@ pub(crate) struct Upkeep {
 #[derive(Debug)]
 struct Shared {
     index: Arc<Index>,
+    free_bytes_min: u64,
     /// Guards nothing but the waiting: whoever changes what is waited for holds it meanwhile.
     turn: Mutex<()>,
     changed: Condvar,
@@ -45,9 +47,20 @@ struct Shared {
 }
 
 impl Upkeep {
-    pub(crate) fn start(index: Arc<Index>, mode: UpkeepMode, run_entries: usize) -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { index, turn: Mutex::default(), changed: Condvar::new(), stop: false.into() });
+    /// `free_bytes_min` is what merging leaves free on the disk; runs themselves are small, and may take of it.
+    pub(crate) fn start(
+        index: Arc<Index>,
+        mode: UpkeepMode,
+        run_entries: usize,
+        free_bytes_min: u64,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            index,
+            free_bytes_min,
+            turn: Mutex::default(),
+            changed: Condvar::new(),
+            stop: false.into(),
+        });
         let mut upkeep = Self { shared, threads: Vec::new(), mode, run_entries };
         if mode == UpkeepMode::Threads {
             upkeep.spawn("index-writer", Shared::write_runs)?;
@@ -58,7 +71,11 @@ impl Upkeep {
 
     fn spawn(&mut self, name: &str, work: fn(&Shared)) -> std::io::Result<()> {
         let shared = self.shared.clone();
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))?);
+        let work = move || {
+            let watch = Watch(&shared);
+            work(watch.0);
+        };
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
         Ok(())
     }
 
@@ -94,8 +111,9 @@ impl Upkeep {
             UpkeepMode::Inline => {
                 // Each notes what fails.
                 let index = &self.shared.index;
-                let _: Result<(), IndexError> =
-                    index.write_run().and_then(|()| index.merge_all(&self.shared.stop));
+                let _: Result<(), IndexError> = index
+                    .write_run()
+                    .and_then(|()| index.merge_all(&self.shared.stop, self.shared.free_bytes_min));
             }
         }
     }
@@ -128,6 +146,18 @@ impl Drop for Upkeep {
     }
 }
 
+/// Says so when its thread panics: recording would wait for it for ever.
+struct Watch<'a>(&'a Shared);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.index.give_up();
+            self.0.notify();
+        }
+    }
+}
+
 impl Shared {
     fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
@@ -152,22 +182,24 @@ impl Shared {
     }
 
     fn write_runs(&self) {
+        let mut is_waiting = false;
         while self.wait_for(|index| index.live().frozen.is_some()) {
             let written = self.index.write_run();
             self.notify();
             match written {
-                Ok(()) => {}
-                Err(error) if error.is_full() => self.wait_for_room(&error),
+                Ok(()) => is_waiting = false,
+                Err(error) if error.is_full() => self.wait_for_room(&error, &mut is_waiting),
                 Err(_) => return,
             }
         }
     }
 
     fn merge_runs(&self) {
+        let mut is_waiting = false;
         while self.wait_for(|index| due(&index.shelf.runs()).is_some()) {
-            match self.index.merge_all(&self.stop) {
-                Ok(()) => {}
-                Err(error) if error.is_full() => self.wait_for_room(&error),
+            match self.index.merge_all(&self.stop, self.free_bytes_min) {
+                Ok(()) => is_waiting = false,
+                Err(error) if error.is_full() => self.wait_for_room(&error, &mut is_waiting),
                 Err(_) => {
                     self.notify();
                     return;
@@ -176,8 +208,10 @@ impl Shared {
         }
     }
 
-    fn wait_for_room(&self, error: &IndexError) {
-        warn!(%error, "the index waits for room on the disk");
+    fn wait_for_room(&self, error: &IndexError, is_waiting: &mut bool) {
+        if !std::mem::replace(is_waiting, true) {
+            warn!(error = %chain(error), "the index waits for room on the disk");
+        }
         let turn = self.turn();
         if !self.is_stopped() {
             drop(self.changed.wait_timeout(turn, FULL_WAIT));

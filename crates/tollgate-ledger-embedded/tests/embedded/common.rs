@@ -1,6 +1,7 @@
 //! What the tests share.
 
 use tollgate_journal::sim::SimDisk;
+pub(crate) use tollgate_ledger::chain;
 use tollgate_ledger::{Entry, Ledger, LedgerError};
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, OpenReport, Options};
 use tollgate_rules::judge;
@@ -28,13 +29,46 @@ pub(crate) fn batch(model: &str, uuid: &str, value: &str) -> String {
     )
 }
 
+/// The same with credentials of all three kinds.
+pub(crate) fn batch_with_credentials(model: &str, uuid: &str, value: &str) -> String {
+    let mut batch = batch(model, uuid, value);
+    for name in ["credentials", "reseller-credentials", "sla-credentials"] {
+        let secret = "c2VjcmV0".repeat(20);
+        batch = batch.replace(&format!("\"{name}\":null"), &format!("\"{name}\":\"{secret}\""));
+    }
+    batch
+}
+
+/// The records of the journal, in order.
+#[track_caller]
+pub(crate) fn records(disk: &SimDisk) -> Vec<Vec<u8>> {
+    let reader = tollgate_journal::Reader::open(disk.shared()).expect("a journal");
+    let groups = reader.groups().expect("groups").map(|group| group.expect("intact"));
+    groups.flat_map(|group| group.records().map(|(_, bytes)| bytes.to_vec()).collect::<Vec<_>>()).collect()
+}
+
+/// The journal without the index.
+#[track_caller]
+pub(crate) fn journal_of(disk: &SimDisk) -> SimDisk {
+    let copy = SimDisk::new();
+    for name in disk.shared().list().expect("names").iter().filter(|name| *name != "index") {
+        copy.set_contents(name, &disk.contents(name).expect("a file"));
+    }
+    copy
+}
+
 /// A canonical uuid with a number in it.
 pub(crate) fn uuid(number: u64) -> String {
     format!("01234567-89ab-4def-8edc-{number:012x}")
 }
 
 pub(crate) fn received() -> Timestamp {
-    Timestamp::from_unix(1_767_323_045, 0).expect("a time")
+    on_day(0)
+}
+
+/// A moment on a day counted from the one of [`received`].
+pub(crate) fn on_day(day: i64) -> Timestamp {
+    Timestamp::from_unix(1_767_323_045 + day * 86_400, 0).expect("a time")
 }
 
 /// Every recorded batch as the export gives it.
@@ -43,10 +77,4 @@ pub(crate) fn exported(disk: &SimDisk) -> Vec<String> {
     let export = Export::of_disk(disk.shared()).map_err(|error| chain(&error)).expect("export");
     let bodies = export.map(|body| body.map_err(|error| chain(&error)).expect("a body"));
     bodies.map(|body| String::from_utf8(body).expect("JSON is text")).collect()
-}
-
-/// An error with all its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -6,12 +6,14 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::exit::Exit;
+use crate::words::count;
 use crate::{ledger, output, progress};
 
 /// Prints every recorded batch once.
 ///
 /// Reads the folder itself, so it works with and without a collector that has it open; what is recorded meanwhile
-/// may be in the output or not.
+/// may be in the output or not. Where retention dropped the credentials of old batches they are null, and standard error
+/// says of how many.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +45,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut out = output::stdout();
     // A bar between the lines of a terminal would only be in the way.
     let bar = (!std::io::stdout().is_terminal()).then(|| progress::Bar::of_batches("exporting"));
-    for body in ledger::export(&dir)? {
+    let mut bodies = ledger::export(&dir)?;
+    for body in bodies.by_ref() {
         let mut body = body?;
         body.push(b'\n');
         out.write_all(&body).context("write a batch")?;
@@ -52,5 +55,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     out.flush().context("write the batches")?;
+    if let Some(bar) = &bar {
+        bar.clear();
+    }
+    if 0 < bodies.n_reduced() {
+        let reduced = count(bodies.n_reduced(), "batch is", "batches are");
+        // Nobody is left to tell when standard error is closed.
+        let _ =
+            writeln!(std::io::stderr(), "tollgate: {reduced} without credentials: retention dropped them");
+    }
     Ok(Exit::Ok)
 }

@@ -3,6 +3,7 @@
 use crate::cli::Command;
 use crate::exit::Exit;
 
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -11,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod quarantine;
+pub(crate) mod salvage;
 pub(crate) mod serve;
 pub(crate) mod verify;
 
@@ -24,6 +26,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Salvage(args) => salvage::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

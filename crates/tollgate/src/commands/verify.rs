@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::exit::Exit;
-use crate::words::count;
+use crate::words::{count, hex};
 use crate::{ledger, output, progress};
 
 /// Checks every frame, checksum and the hash chain of a ledger.
 ///
-/// Also that every batch in it can be counted, is canonical and is there once. Changes nothing, and works while a
-/// collector has the folder open.
+/// Also that every batch in it can be counted, is canonical and is there once, and that the index says what the journal
+/// does. Changes nothing, and works while a collector has the folder open.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -51,8 +51,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             HumanBytes(tail.bytes)
         ));
     }
-    let hash: String = report.journal.end.chain.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.push_str(&format!("    group {} has the hash {hash}\n", report.journal.end.sequence));
+    text.push_str(&match report.index_sequence {
+        Some(sequence) => format!("    the index was compared with the journal up to group {sequence}\n"),
+        None => "    there is no index to compare; the next start makes it\n".to_owned(),
+    });
+    let end = report.journal.end;
+    text.push_str(&format!("    group {} has the hash {}\n", end.sequence, hex(&end.chain)));
     let mut out = output::stdout();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write the verdict")?;
     Ok(Exit::Ok)

@@ -43,6 +43,8 @@ pub(crate) struct LedgerSection {
     pub(crate) segment_bytes_max: u64,
     /// Free bytes that recording leaves on the disk; below, senders are answered 507 until there is room again.
     pub(crate) free_bytes_min: u64,
+    /// Days after which the credentials of batches are dropped; 0 keeps them for ever. What counts is kept in any case.
+    pub(crate) retention_days: u32,
 }
 
 impl Default for LedgerSection {
@@ -50,7 +52,7 @@ impl Default for LedgerSection {
         // In the working folder: a first try needs neither a flag nor rights elsewhere, and what it made is in sight.
         let location = "tollgate-ledger".to_owned();
         let Options { segment_bytes_max, free_bytes_min, .. } = Options::default();
-        Self { location, segment_bytes_max, free_bytes_min }
+        Self { location, segment_bytes_max, free_bytes_min, retention_days: 0 }
     }
 }
 

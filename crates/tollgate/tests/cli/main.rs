@@ -7,3 +7,4 @@ mod demo;
 mod help;
 mod serve;
 mod tollgate;
+mod tools;

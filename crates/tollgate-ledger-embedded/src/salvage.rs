@@ -1,0 +1,334 @@
+//! Making a new ledger of what is intact of a damaged one.
+
+use std::collections::HashMap;
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tollgate_journal::{
+    Damage, Disk, Fault, Group, Journal, JournalError, RecordPosition, Records, Salvaged,
+};
+use tollgate_ledger::{LedgerError, Remedy};
+use tollgate_rules::Digest;
+
+use crate::error::{Unusable, at_append, at_read, of_index};
+use crate::index::{Added, Facts, Index, Key, Upkeep};
+use crate::open::{KIND, Options, Parts, UNFINISHED, check_empty, existing_folder, new_folder, open_parts};
+use crate::record::{Record, SetAside};
+use crate::replay::{Addition, OpenFailure};
+
+/// What [`salvage`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageReport {
+    /// Groups that were intact.
+    pub n_groups: u64,
+    /// Batches that are in the new ledger.
+    pub n_batches: u64,
+    /// Quarantined elements that are in the new ledger. They are counted anew, so their ids there may be others.
+    pub n_quarantined: u64,
+    /// Batches and elements that were there more than once, and are in the new ledger once.
+    pub n_repeated: u64,
+    /// The groups that were in the ledger and are nowhere any more.
+    pub lost_groups: Vec<RangeInclusive<u64>>,
+    /// Whatever is wrong in the files, in their order.
+    pub damage: Vec<Stretch>,
+}
+
+/// A part of a file that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stretch {
+    /// The file; the folder when it is in none.
+    pub path: PathBuf,
+    /// Where in it, in bytes.
+    pub offsets: Range<u64>,
+    /// The groups that were there, as far as that can be told.
+    pub groups: Option<RangeInclusive<u64>>,
+    /// How many records they had, when that can be told.
+    pub n_records: Option<u64>,
+    /// What is wrong.
+    pub why: String,
+    /// What it cost.
+    pub loss: Loss,
+}
+
+/// What damage cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Loss {
+    /// Batches or elements that were acknowledged.
+    Records,
+    /// Some of [`SalvageReport::lost_groups`], or nothing; which cannot be told.
+    Untold,
+    /// A last group whose writing never ended, and that was never acknowledged; opening the ledger drops it likewise.
+    Unfinished,
+    /// Nothing.
+    Nothing,
+}
+
+impl SalvageReport {
+    /// Whether everything that was acknowledged is in the new ledger.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.lost_groups.is_empty() && self.damage.iter().all(|stretch| stretch.loss != Loss::Records)
+    }
+}
+
+/// Makes a ledger in the new or empty folder `target` of everything that is intact in `dir`: in order, each batch and each
+/// quarantined element once, with the times at which they were received. Changes nothing in `dir`.
+///
+/// A ledger whose salvage was cut short cannot be opened. `progress` hears how many batches and elements are through.
+///
+/// # Errors
+///
+/// When there is no journal of a ledger in `dir` or a disk fails, or when `target` holds anything. Damage is no error.
+pub fn salvage(
+    dir: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    options: Options,
+    progress: impl FnMut(u64),
+) -> Result<SalvageReport, LedgerError> {
+    let from = existing_folder(dir.as_ref())?;
+    if last_segment(&*from)?.is_none() {
+        let path = dir.as_ref().into();
+        return Err(at_read("salvage a ledger")(JournalError::Missing { path }));
+    }
+    salvage_disk(&from, &new_folder(target.as_ref())?, options, progress)
+}
+
+/// As [`salvage`], on any disks.
+///
+/// # Errors
+///
+/// As [`salvage`].
+pub fn salvage_disk(
+    from: &Arc<dyn Disk>,
+    to: &Arc<dyn Disk>,
+    options: Options,
+    mut progress: impl FnMut(u64),
+) -> Result<SalvageReport, LedgerError> {
+    check_empty(&**to)?;
+    mark_unfinished(&**to, true)?;
+    let mut target = Target::new(open_parts(to.clone(), options, |_| {})?);
+    let visit = |group: &Group| -> Result<(), OpenFailure> {
+        target.add(group, &**from)?;
+        progress(target.n_batches + target.n_quarantined);
+        Ok(())
+    };
+    let step = || format!("salvage the ledger in {}", from.folder().display());
+    let salvaged = tollgate_journal::salvage(&**from, visit).map_err(|failure| match failure {
+        OpenFailure::Journal(error) => at_read(step())(error),
+        OpenFailure::Ledger(error) => error,
+    })?;
+    if let Some(kind) = salvaged.kind
+        && kind != KIND
+    {
+        let why = format!("it is a journal of kind {:?}, not {:?}", kind.to_string(), KIND.to_string());
+        return Err(LedgerError::new(Remedy::Repair, step()).because(why));
+    }
+    let report = target.close(&**from, salvaged)?;
+    mark_unfinished(&**to, false)?;
+    Ok(report)
+}
+
+/// Says durably in the folder whether what is in it is only a beginning.
+fn mark_unfinished(to: &dyn Disk, is_unfinished: bool) -> Result<(), LedgerError> {
+    let marked = if is_unfinished { to.create(UNFINISHED).map(drop) } else { to.remove(UNFINISHED) };
+    marked.and_then(|()| to.sync_folder()).map_err(|error| {
+        let step = format!("mark the ledger in {} as unfinished or finished", to.folder().display());
+        LedgerError::new(Remedy::Retry, step).because(error)
+    })
+}
+
+/// The ledger that is written.
+struct Target {
+    journal: Journal,
+    index: Arc<Index>,
+    upkeep: Upkeep,
+    records: Records,
+    n_batches: u64,
+    n_quarantined: u64,
+    n_repeated: u64,
+    /// The last group that was intact.
+    last: u64,
+    unusable: Vec<Stretch>,
+}
+
+impl Target {
+    fn new(Parts { journal, index, upkeep, .. }: Parts) -> Self {
+        let records = Records::default();
+        let (n_batches, n_quarantined, n_repeated, last) = (0, 0, 0, 0);
+        Self {
+            journal,
+            index,
+            upkeep,
+            records,
+            n_batches,
+            n_quarantined,
+            n_repeated,
+            last,
+            unusable: Vec::new(),
+        }
+    }
+
+    /// Records what is new of a group, as one group.
+    fn add(&mut self, group: &Group, from: &dyn Disk) -> Result<(), LedgerError> {
+        self.last = group.position().sequence;
+        self.upkeep.make_room().map_err(of_index("write the index"))?;
+        let mut decoded = Vec::with_capacity(group.records().len());
+        for (position, bytes) in group.records() {
+            match decode(&self.index, bytes) {
+                Ok((record, addition)) => decoded.push((position, bytes, record, addition)),
+                Err(why) => self.give_up(group, position, &why.to_string(), from),
+            }
+        }
+        let keys: Vec<Key> = decoded.iter().map(|(.., addition)| addition.key).collect();
+        let known = self.index.find_all(&keys).map_err(of_index("read the index"))?;
+        let mut pending = HashMap::<Key, Digest>::new();
+        let mut added = Vec::with_capacity(decoded.len());
+        let mut next_id = self.index.with_facts(Facts::next_quarantine_id);
+        self.records.clear();
+        for ((position, bytes, record, mut addition), known) in decoded.into_iter().zip(known) {
+            let (key, digest) = (addition.key, addition.digest);
+            let before = known.map(|known| known.digest).or_else(|| pending.get(&key).copied());
+            if let Some(before) = before {
+                if before == digest {
+                    self.n_repeated += 1;
+                } else {
+                    self.give_up(group, position, "another batch with its id was recorded before", from);
+                }
+                continue;
+            }
+            pending.insert(key, digest);
+            match record {
+                Record::Quarantined(element) => {
+                    self.records.push_with(|bytes| SetAside { id: next_id, ..element }.encode(bytes));
+                    addition.added = Added::Quarantined { key, id: next_id, digest };
+                    next_id += 1;
+                    self.n_quarantined += 1;
+                }
+                Record::Batch { .. } | Record::Reduced { .. } => {
+                    self.records.push(bytes);
+                    self.n_batches += 1;
+                }
+            }
+            added.push(addition);
+        }
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        let written = self.journal.append(&self.records).map_err(at_append(self.records.len()))?;
+        self.index
+            .add(written.sequence, added.into_iter().flat_map(Addition::into_added))
+            .expect("what is known was left out, and quarantined elements were counted anew");
+        self.upkeep.look_after(self.journal.end());
+        Ok(())
+    }
+
+    /// Notes a record that is stored as it was written, and cannot be used.
+    fn give_up(&mut self, group: &Group, position: RecordPosition, why: &str, from: &dyn Disk) {
+        let RecordPosition { sequence, index } = position;
+        let at = group.position();
+        self.unusable.push(Stretch {
+            path: from.folder().join(format!("{:016x}.segment", at.segment)),
+            offsets: at.offset..at.offset,
+            groups: Some(sequence..=sequence),
+            n_records: Some(1),
+            why: format!("record {index}: {why}"),
+            loss: Loss::Records,
+        });
+    }
+
+    fn close(self, from: &dyn Disk, salvaged: Salvaged) -> Result<SalvageReport, LedgerError> {
+        let end = self.journal.end();
+        let failed = |error| LedgerError::new(Remedy::Restart, "close the salvaged ledger").because(error);
+        self.journal.close().map_err(failed)?;
+        self.upkeep.close(end).map_err(of_index("close the salvaged ledger"))?;
+        let end = last_segment(from)?.map(|name| end_of(from, &name)).transpose()?;
+        let Salvaged { n_groups, missing, damage, .. } = salvaged;
+        let judge = |damage: Damage| {
+            let loss = loss(&damage, &missing, self.last, end.as_ref());
+            let Damage { path, offsets, fault, sequences: groups, n_records, .. } = damage;
+            Stretch { path, offsets, groups, n_records, why: fault.to_string(), loss }
+        };
+        let mut damage: Vec<Stretch> = damage.into_iter().map(judge).chain(self.unusable).collect();
+        damage.sort_by(|one, other| (&one.path, one.offsets.start).cmp(&(&other.path, other.offsets.start)));
+        let is_named = |range: &RangeInclusive<u64>| {
+            let groups = damage.iter().filter_map(|stretch| stretch.groups.as_ref());
+            groups.into_iter().any(|groups| overlap(groups, range))
+        };
+        let unnamed: Vec<_> = missing.iter().filter(|range| !is_named(range)).cloned().collect();
+        damage.extend(unnamed.into_iter().map(|range| Stretch {
+            path: from.folder().into(),
+            offsets: 0..0,
+            groups: Some(range),
+            n_records: None,
+            why: "the groups are in no file, though they are known to have been durable".to_owned(),
+            loss: Loss::Records,
+        }));
+        Ok(SalvageReport {
+            n_groups,
+            n_batches: self.n_batches,
+            n_quarantined: self.n_quarantined,
+            n_repeated: self.n_repeated,
+            lost_groups: missing,
+            damage,
+        })
+    }
+}
+
+fn decode<'a>(index: &Index, bytes: &'a [u8]) -> Result<(Record<'a>, Addition), Unusable> {
+    let record = Record::decode(bytes)?;
+    let addition = Addition::of(&index.keys, &record)?;
+    Ok((record, addition))
+}
+
+/// What a stretch cost, when the groups `missing` are nowhere, `last` is the last one that was found, and the last file and its
+/// length are `end`.
+fn loss(damage: &Damage, missing: &[RangeInclusive<u64>], last: u64, end: Option<&(PathBuf, u64)>) -> Loss {
+    let groups = damage.sequences.as_ref();
+    if groups.is_some_and(|groups| missing.iter().any(|range| overlap(range, groups))) {
+        return Loss::Records;
+    }
+    let is_of_found_groups = matches!(
+        damage.fault,
+        Fault::Repeated | Fault::Segment { .. } | Fault::Chain | Fault::Sequence { .. }
+    );
+    if is_of_found_groups || groups.is_some_and(|groups| *groups.start() <= last) {
+        return Loss::Nothing;
+    }
+    let reaches_end = end.is_some_and(|(path, length)| damage.path == *path && damage.offsets.end == *length);
+    match damage.offsets.start {
+        // A header is durable before anything is written behind it, and a last segment may hold any number of groups.
+        0 if reaches_end => Loss::Records,
+        _ if reaches_end => Loss::Unfinished,
+        _ if missing.is_empty() => Loss::Nothing,
+        _ => Loss::Untold,
+    }
+}
+
+/// The path and the length of a file.
+fn end_of(disk: &dyn Disk, name: &str) -> Result<(PathBuf, u64), LedgerError> {
+    let path = disk.folder().join(name);
+    let length = disk.open_to_read(name).and_then(|file| file.length());
+    let failed =
+        |error| LedgerError::new(Remedy::Retry, format!("measure {}", path.display())).because(error);
+    let length = length.map_err(failed)?;
+    Ok((path, length))
+}
+
+fn overlap(one: &RangeInclusive<u64>, other: &RangeInclusive<u64>) -> bool {
+    one.start() <= other.end() && other.start() <= one.end()
+}
+
+/// The name of the last segment; `None` when there is none.
+fn last_segment(disk: &dyn Disk) -> Result<Option<String>, LedgerError> {
+    let failed = |error| {
+        LedgerError::new(Remedy::Retry, format!("list the files of {}", disk.folder().display()))
+            .because(error)
+    };
+    // Their numbers all have the same length.
+    let names = disk.list().map_err(failed)?.into_iter();
+    Ok(names.filter(|name| name.len() == 24 && name.ends_with(".segment")).max())
+}
