@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tollgate_journal::sealed_segments;
-use tollgate_journal::sim::SimDisk;
+use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_ledger::{Ledger, Outcome, Page};
 use tollgate_ledger_embedded::{
     BodyDropped, EmbeddedLedger, Export, Options, Retention, UpkeepMode, verify_disk,
@@ -163,6 +163,38 @@ fn a_second_round_finds_nothing_to_do() {
     drop(open_with(&disk, five_days()));
     assert_eq!(disk.n_changes() - n_changes, n_changes_of_opening);
     assert_eq!((records(&disk), n_compacted(&disk)), (once, n_compacted_once));
+}
+
+#[test]
+fn a_round_that_a_power_cut_ends_anywhere_loses_nothing() {
+    let disk = ledger();
+    let bare = |body: &String| body.replace(&format!("\"{}\"", "c2VjcmV0".repeat(20)), "null");
+    let expected: Vec<String> = exported(&disk).iter().map(bare).collect();
+    for n in 1.. {
+        let mut was_cut = false;
+        for seed in 0..4 {
+            let disk = disk.copy();
+            disk.fail_at(n, Failure::Death);
+            drop(EmbeddedLedger::open_disk(disk.shared(), five_days(), |_| {}));
+            was_cut |= disk.is_dead();
+            match seed {
+                0 => disk.kill(),
+                seed => disk.cut_power(seed),
+            }
+            let mut ledger = open_with(&disk, Options { retention: None, ..five_days() });
+            assert!(disk.contents("new-compacted").is_none());
+            let found: Vec<String> = exported(&disk).iter().map(bare).collect();
+            assert!(found == expected, "call {n}, seed {seed}: {} batches", found.len());
+            let again = entries(&format!("[{},{}]", body(0), body(40)));
+            let outcomes = ledger.writer.record(again, on_day(20)).expect("record");
+            assert_eq!(outcomes, [Outcome::Duplicate; 2], "call {n}, seed {seed}");
+            verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+        }
+        if !was_cut {
+            assert!(20 < n, "only {n} calls");
+            break;
+        }
+    }
 }
 
 #[test]

@@ -131,11 +131,11 @@ fn a_batch_that_was_recorded_twice_counts_once() {
     drop(ledger);
     let before = exported(&disk);
     let segments = tollgate_journal::sealed_segments(&*disk.shared()).expect("segments");
-    let mut next = segments.len() as u64 + 2;
+    let next = segments.len() as u64 + 2;
     let sealed = tollgate_journal::sealed_segments(&*other.shared()).expect("segments");
-    for later in sealed.iter().filter(|segment| N_GROUPS + 4 < segment.first_sequence) {
+    let later = sealed.iter().filter(|segment| N_GROUPS + 4 < segment.first_sequence);
+    for (next, later) in (next..).zip(later) {
         disk.set_contents(&segment(next), &other.contents(&segment(later.number)).expect("a file"));
-        next += 1;
     }
     let (to, report) = salvaged(&disk);
     assert!(0 < report.n_repeated, "{report:?}");
