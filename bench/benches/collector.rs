@@ -21,10 +21,6 @@ const N_CHUNK_CONNECTIONS: usize = 8;
 /// Connections that post single batches.
 const N_SINGLE_CONNECTIONS: usize = 64;
 
-/// Single batches posted in a second where the time of an answer is what is measured: with more than a server can take, that
-/// would be the length of its queue.
-const PACE: u32 = 20_000;
-
 /// Connections to PostgreSQL: more do not make it faster on two cores.
 const N_POSTGRES_CONNECTIONS: usize = 4;
 
@@ -52,6 +48,10 @@ struct Args {
     /// A `tollgate` that was built before, such as one of another commit [default: this workspace's, built now].
     #[arg(long)]
     tollgate: Option<PathBuf>,
+    /// Single batches a second where the time of an answer is what is measured: with more than a server can take, that would be
+    /// the length of its queue.
+    #[arg(long, default_value_t = 20_000)]
+    pace: u32,
     /// Leave the peers out.
     #[arg(long)]
     alone: bool,
@@ -80,7 +80,8 @@ fn main() -> Result<()> {
         new: Table::new("1,000 batches a request, 8 connections", GO),
         again: Table::new("the same batches again", GO),
         single: Table::new("one batch a request, 64 connections", GO),
-        paced: Table::new("the same, 20,000 requests a second", GO),
+        paced: Table::new(format!("the same, {} requests a second", args.pace), GO),
+        pace: args.pace,
     };
     for round in 1..=n_rounds {
         eprintln!("round {round} of {n_rounds}");
@@ -103,6 +104,7 @@ struct Tables {
     again: Table,
     single: Table,
     paced: Table,
+    pace: u32,
 }
 
 impl Tables {
@@ -125,7 +127,7 @@ impl Tables {
         measure(&mut self.again, &post(Batches::Again(&load)))?;
         let post = |pace| move || post_singles(server.listen, N_SINGLE_CONNECTIONS, pace, time);
         let single = measure(&mut self.single, &post(Pace::Unbounded))?;
-        let paced = measure(&mut self.paced, &post(Pace::PerSecond(PACE)))?;
+        let paced = measure(&mut self.paced, &post(Pace::PerSecond(self.pace)))?;
 
         let n_acknowledged = load.n_batches() + single.n_batches() + paced.n_batches();
         let n_recorded = server.n_recorded()?;
@@ -153,7 +155,7 @@ impl Tables {
         self.new.add(NOTHING, Measured::of(&load, None));
         let load = post_singles(null, N_SINGLE_CONNECTIONS, Pace::Unbounded, time).context("load nothing")?;
         self.single.add(NOTHING, Measured::of(&load, None));
-        let pace = Pace::PerSecond(PACE);
+        let pace = Pace::PerSecond(self.pace);
         let load = post_singles(null, N_SINGLE_CONNECTIONS, pace, time).context("load nothing")?;
         self.paced.add(NOTHING, Measured::of(&load, None));
 
@@ -169,7 +171,8 @@ impl Tables {
         let sync = self.single.median(DISK, |turn| turn.half.as_secs_f64());
         if let (Some(most), Some(sync)) = (most, sync) {
             println!(
-                "at {PACE} requests a second, 99 of 100 are answered within {:.1} times one append and sync of 64",
+                "at {} requests a second, 99 of 100 are answered within {:.1} times one append and sync of 64",
+                self.pace,
                 most / sync
             );
         }

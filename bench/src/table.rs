@@ -35,7 +35,7 @@ impl Measured {
 /// Contenders that did the same thing, in the order in which they first had a turn.
 #[derive(Debug)]
 pub struct Table {
-    title: &'static str,
+    title: String,
     /// The contender that the others' rates are divided by.
     yardstick: &'static str,
     rows: Vec<(&'static str, Vec<Measured>)>,
@@ -44,8 +44,8 @@ pub struct Table {
 impl Table {
     /// Without rows.
     #[must_use]
-    pub fn new(title: &'static str, yardstick: &'static str) -> Self {
-        Self { title, yardstick, rows: Vec::new() }
+    pub fn new(title: impl Into<String>, yardstick: &'static str) -> Self {
+        Self { title: title.into(), yardstick, rows: Vec::new() }
     }
 
     /// Adds a turn of a contender.

@@ -76,7 +76,7 @@ pub enum JournalError {
     },
     /// There is too little room; nothing was written.
     #[error(
-        "write {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
+        "append {needed_bytes} bytes in {}: {free_bytes} bytes are free, of which {kept_bytes} are kept in reserve",
         path.display()
     )]
     Full {

@@ -196,8 +196,10 @@ impl FrameHeader {
         if salt.is_some_and(|salt| salt != header.salt) {
             return Err(Fault::OtherSegment);
         }
+        let bytes_max = GROUP_BYTES_MAX + PROOF_BYTES as u64;
         let is_possible = header.form.is_possible(header.payload_bytes)
             && u64::from(header.form.unpacked_bytes) <= GROUP_BYTES_MAX
+            && u64::from(header.payload_bytes) <= bytes_max
             && header.n_records <= GROUP_RECORDS_MAX;
         if is_possible { Ok(header) } else { Err(Fault::Flags) }
     }
@@ -348,7 +350,7 @@ mod tests {
         let packed = Packer::new(1).expect("a level").pack(&payload).1.to_vec();
         let form = |flags, unpacked_bytes| Form { flags, unpacked_bytes };
         assert_eq!(check_lie(form(1, 1000), 1, &packed), Ok(vec![vec![7; 996]]));
-        for unpacked_bytes in [999, 1001, 1 << 20] {
+        for unpacked_bytes in [0, length_u32(packed.len()), 999, 1001, 1 << 20] {
             assert_eq!(
                 check_lie(form(1, unpacked_bytes), 1, &packed),
                 Err(Fault::Packed),
@@ -357,7 +359,7 @@ mod tests {
         }
         assert_eq!(check_lie(form(1, 1001), 1, &payload), Err(Fault::Packed), "not compressed");
         for (form, stored) in [
-            (form(1, length_u32(packed.len())), &packed),
+            (form(1, 1000), &Vec::new()),
             (form(1, 1 << 30), &packed),
             (form(0, 999), &payload),
             (form(4, 1000), &payload),
@@ -365,6 +367,9 @@ mod tests {
             assert_eq!(check_lie(form, 1, stored), Err(Fault::Flags), "{form:?}");
         }
         assert_eq!(check_lie(form(0, 1000), GROUP_RECORDS_MAX + 1, &payload), Err(Fault::Flags));
+        let header = FrameHeader::new(&genesis(), SALT, 1, form(1, 1000), &packed);
+        let too_long = FrameHeader { payload_bytes: (1 << 29) + 41, ..header };
+        assert_eq!(FrameHeader::decode(&too_long.encode(), Some(SALT)), Err(Fault::Flags));
     }
 
     #[test]

@@ -176,6 +176,8 @@ impl Journal {
         };
         let form = Form::packed_bytes(unpacked_bytes);
         match &parts[..] {
+            // Nothing is not what comes of compressing nothing.
+            [] => self.append_payload(n_records, Form::plain(&[]), &[]),
             [part] => self.append_payload(n_records, form, &part.bytes),
             parts => {
                 let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();

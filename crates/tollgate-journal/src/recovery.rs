@@ -50,9 +50,13 @@ pub(crate) fn recover<V: Visitor>(
 ) -> Result<(OpenEnd, Recovery), V::Error> {
     let survey = survey(&**disk)?;
     let is_new = survey.last == 0;
+    let after = match after {
+        Some(after) => Some(*after),
+        None => visitor.resume()?,
+    };
     if is_new {
-        if let Some(after) = after.filter(|after| 0 < after.sequence) {
-            let (path, sequence) = (disk.folder().into(), after.sequence);
+        if let Some(Checkpoint { sequence, .. }) = after.filter(|after| 0 < after.sequence) {
+            let path = disk.folder().into();
             return Err(JournalError::UnknownCheckpoint { path, sequence }.into());
         }
         create_first(&**disk, kind)?;
@@ -61,8 +65,8 @@ pub(crate) fn recover<V: Visitor>(
     let lengths = check_segments(&**disk, kind, last)?;
 
     let mut groups = match after {
-        Some(after) => Groups::after(disk.clone(), after)?,
-        None => resume(disk, visitor)?,
+        Some(after) => Groups::after(disk.clone(), &after)?,
+        None => Groups::from_start(disk.clone())?,
     };
     let first = groups.segment_header().number;
     let n_bytes_total =
@@ -85,17 +89,6 @@ pub(crate) fn recover<V: Visitor>(
     let end = settle(&**disk, &groups, rewrite_from, &leftovers)?;
     let recovery = Recovery { is_new, n_segments: last, end: groups.checkpoint(), dropped: groups.tail() };
     Ok((end, recovery))
-}
-
-/// The groups that the visitor has not seen.
-fn resume<V: Visitor>(disk: &Arc<dyn Disk>, visitor: &mut V) -> Result<Groups, V::Error> {
-    if let Some(seen) = visitor.resume()? {
-        match Groups::after(disk.clone(), &seen) {
-            Err(JournalError::UnknownCheckpoint { .. }) => visitor.start_over()?,
-            groups => return Ok(groups?),
-        }
-    }
-    Ok(Groups::from_start(disk.clone())?)
 }
 
 /// Makes what the walk found durable and ready to be appended to.

@@ -17,23 +17,14 @@ pub trait Visitor {
     type Error: From<JournalError>;
 
     /// Up to where it has seen the journal already, so that the walk begins there; `None` from the start. Asked once, when
-    /// nobody else can have the journal open for writing any longer.
+    /// nobody else can have the journal open for writing any longer. When the journal does not hold what it held then,
+    /// opening fails with [`JournalError::UnknownCheckpoint`].
     ///
     /// # Errors
     ///
     /// When it cannot tell. Then opening fails, and nothing was changed.
     fn resume(&mut self) -> Result<Option<Checkpoint>, Self::Error> {
         Ok(None)
-    }
-
-    /// Hears that the journal does not hold what it held when it was seen up to [`Visitor::resume`]: what was derived
-    /// from that is of no use, and the walk begins at the first group.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot begin anew. Then opening fails, and nothing was changed.
-    fn start_over(&mut self) -> Result<(), Self::Error> {
-        Ok(())
     }
 
     /// Takes the next group.

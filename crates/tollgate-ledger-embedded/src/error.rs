@@ -2,7 +2,9 @@
 
 use std::error::Error as _;
 
-use tollgate_journal::{JournalError, RecordPosition};
+use std::sync::Arc;
+
+use tollgate_journal::{Disk, JournalError, RecordPosition};
 use tollgate_ledger::{LedgerError, Remedy};
 use tollgate_rules::{BatchId, RecoverError};
 
@@ -38,7 +40,9 @@ pub(crate) fn at_open(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
 pub(crate) fn at_append(n_records: usize) -> impl FnOnce(JournalError) -> LedgerError {
     move |error| {
         let remedy = match &error {
-            JournalError::Full { .. } | JournalError::FullOfFiles { .. } => Remedy::FreeSpace,
+            JournalError::Full { .. } | JournalError::FullOfFiles { .. } | JournalError::NoRoom { .. } => {
+                Remedy::FreeSpace
+            }
             JournalError::TooManyOpen { .. } => Remedy::Retry,
             // One element that is longer than a record may be: it fails in the same way each time.
             JournalError::TooLarge { .. } => Remedy::Repair,
@@ -59,6 +63,24 @@ pub(crate) fn at_read(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
         };
         LedgerError::new(remedy, step).because(error)
     }
+}
+
+/// The index knows group `sequence`, and the journal does not have it.
+pub(crate) fn groups_missing(disk: &Arc<dyn Disk>, step: String, sequence: u64) -> LedgerError {
+    // Damage on the way to that group tells more.
+    let found = match tollgate_journal::verify(disk, |_, _| {}) {
+        Ok(verified) if verified.end.sequence < sequence => {
+            format!("ends with group {}", verified.end.sequence)
+        }
+        Ok(_) => "has another one".to_owned(),
+        Err(JournalError::Missing { .. }) => "has no segment".to_owned(),
+        Err(error) => return at_open(step)(error),
+    };
+    let why = format!(
+        "what was acknowledged is missing: the index knows group {sequence}, and the journal {found}. Put the missing \
+         segments back; or, if the folder was restored from an older copy on purpose, remove its folder `index`"
+    );
+    LedgerError::new(Remedy::Repair, step).because(why)
 }
 
 /// While `step`, which fits after "failed to".

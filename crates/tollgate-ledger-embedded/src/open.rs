@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, Journal, Kind, Packer, Progress, RealDisk, Recovery, Tail, Weakness};
+use tollgate_journal::{
+    Disk, Journal, JournalError, Kind, Packer, Progress, RealDisk, Recovery, Tail, Weakness,
+};
 use tollgate_ledger::{Counts, Ledger, LedgerError, Remedy};
 
-use crate::error::{at_open, at_read};
+use crate::error::{at_open, at_read, groups_missing};
 use crate::index::{Index, Upkeep, UpkeepMode};
 use crate::prepare::EmbeddedPreparer;
 use crate::reader::EmbeddedReader;
@@ -194,6 +196,9 @@ pub(crate) fn open_parts(
     };
     let opened = Journal::open_visiting(disk, options, &mut replay);
     let (journal, recovery) = opened.map_err(|failure| match failure {
+        OpenFailure::Journal(JournalError::UnknownCheckpoint { sequence, .. }) => {
+            groups_missing(&index_disk, step, sequence)
+        }
         OpenFailure::Journal(error) => at_open(step)(error),
         OpenFailure::Ledger(error) => error,
     })?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_journal::{Checkpoint, Disk, Group, JournalError, Progress, Tail, Visitor};
 use tollgate_ledger::{LedgerError, Remedy, chain};
 use tollgate_rules::{Admitted, Digest, RecoverError};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::error::{Unusable, of_index, unusable};
 use crate::index::{Added, Catalogue, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode};
@@ -86,11 +86,6 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
         }
         self.create()?;
         Ok(None)
-    }
-
-    fn start_over(&mut self) -> Result<(), OpenFailure> {
-        info!("the index is not of this journal as it is, and is made anew from it");
-        Ok(self.create()?)
     }
 
     fn visit(&mut self, group: &Group, progress: Progress) -> Result<(), OpenFailure> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::common::{KIND, all_records, append, compressing, open};
+use crate::common::{KIND, all_records, append, compressing, open, try_append_packed};
 use tollgate_journal::sim::{Dice, SimDisk};
 use tollgate_journal::{
-    Disk, GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Journal, JournalError, Kind, Options, Reader, RealDisk,
+    Disk, GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Journal, JournalError, Kind, Options, Packer, Reader, RealDisk,
     RecordPosition, Records, verify,
 };
 
@@ -64,6 +64,34 @@ fn check_positions(options: Options) {
             assert_eq!((at, bytes), (RecordPosition { sequence, index }, record.as_bytes()));
             assert_eq!(group.record(index), Some(bytes));
             assert_eq!(reader.record(at).expect("a record"), bytes);
+        }
+    }
+}
+
+#[test]
+fn records_that_were_compressed_before_are_one_group_whatever_their_parts() {
+    for options in [Options::for_testing(KIND), compressing()] {
+        let disk = SimDisk::new();
+        let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+        let records: Vec<String> =
+            (0..7).map(|record| format!("{record}{}", "x".repeat(record * 99))).collect();
+        for n_records_max in 1..=8 {
+            let position = try_append_packed(&mut journal, &records, n_records_max).expect("append");
+            let group = journal.reader().group(position.sequence).expect("a group");
+            let found: Vec<_> = group.records().map(|(_, record)| record.to_vec()).collect();
+            assert_eq!(found, records.iter().map(String::as_bytes).collect::<Vec<_>>());
+        }
+        // No parts, and a part without records.
+        try_append_packed::<String>(&mut journal, &[], 1).expect("append");
+        let nothing = Packer::new(1).expect("a level").pack_records(&Records::default());
+        assert_eq!(nothing.unpack().expect("nothing").len(), 0);
+        journal.append_packed(&[&nothing, &nothing]).expect("append");
+        append(&mut journal, &["last"]);
+        drop(journal);
+        let (journal, recovery) = open(&disk);
+        assert_eq!((recovery.end.sequence, recovery.dropped), (11, None));
+        for sequence in 9..=10 {
+            assert_eq!(journal.reader().group(sequence).expect("a group").records().len(), 0);
         }
     }
 }

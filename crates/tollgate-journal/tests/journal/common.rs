@@ -1,7 +1,9 @@
 //! What the tests share.
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{GroupPosition, Journal, JournalError, Kind, Options, Reader, Records, Recovery};
+use tollgate_journal::{
+    GroupPosition, Journal, JournalError, Kind, Options, Packed, Packer, Reader, Records, Recovery,
+};
 
 pub(crate) const KIND: Kind = Kind::new("test");
 
@@ -26,6 +28,22 @@ pub(crate) fn try_append<R: AsRef<[u8]>>(
     let mut group = Records::default();
     records.iter().for_each(|record| group.push(record.as_ref()));
     journal.append(&group)
+}
+
+/// As [`try_append`], of records that were compressed before in parts of `n_records_max`.
+pub(crate) fn try_append_packed<R: AsRef<[u8]>>(
+    journal: &mut Journal,
+    records: &[R],
+    n_records_max: usize,
+) -> Result<GroupPosition, JournalError> {
+    let mut packer = Packer::new(1).map_err(|source| JournalError::Compression { level: 1, source })?;
+    let parts = records.chunks(n_records_max).map(|records| {
+        let mut part = Records::default();
+        records.iter().for_each(|record| part.push(record.as_ref()));
+        packer.pack_records(&part)
+    });
+    let parts: Vec<Packed> = parts.collect();
+    journal.append_packed(&parts)
 }
 
 #[track_caller]

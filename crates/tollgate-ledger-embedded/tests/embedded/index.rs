@@ -5,7 +5,7 @@ use tollgate_ledger::{Counts, Ledger, ModelSummary, Outcome, Page, QuarantineIte
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 use tollgate_rules::BatchId;
 
-use crate::common::{batch, chain, entries, exported, open, received, uuid};
+use crate::common::{batch, chain, entries, exported, open, received, try_open, uuid};
 
 const CHECKPOINT: &str = "index/checkpoint";
 
@@ -48,6 +48,16 @@ fn ledger_of(n_groups: u64) -> (SimDisk, Answers) {
     let disk = SimDisk::new();
     let (mut ledger, _) = open(&disk);
     record(&mut ledger, 0..n_groups);
+    let answers = answers(&ledger);
+    ledger.writer.close().expect("close");
+    (disk, answers)
+}
+
+/// With the same number of groups and other batches.
+fn ledger_of_other(n_groups: u64) -> (SimDisk, Answers) {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    record(&mut ledger, 1_000..1_000 + n_groups);
     let answers = answers(&ledger);
     ledger.writer.close().expect("close");
     (disk, answers)
@@ -98,16 +108,22 @@ fn without_its_index_a_ledger_is_the_same() {
 }
 
 #[test]
-fn an_index_of_another_journal_is_not_believed() {
-    let (disk, _) = ledger_of(20);
-    let (other, expected) = ledger_of(30);
-    // Of another ledger; of this one as it will be later, when the journal is an older copy.
+fn a_journal_without_a_group_that_the_index_knows_is_refused() {
+    let (disk, expected) = ledger_of(30);
+    let (other, _) = ledger_of_other(30);
+    // Of this ledger as it will be, when the journal is an older copy; and of another one.
     let (later, _) = ledger_of(40);
-    for strange in [&disk, &later] {
-        let copy = other.copy();
+    for (strange, found) in [(&later, "ends with group 30"), (&other, "has another one")] {
+        let copy = disk.copy();
         for name in runs(strange).into_iter().chain([CHECKPOINT.to_owned()]) {
             copy.set_contents(&name, &strange.contents(&name).expect("a file"));
         }
+        let error = try_open(&copy).map(|_| ()).expect_err("groups are missing");
+        assert_eq!(error.remedy(), Remedy::Repair);
+        let text = chain(&error);
+        assert!(text.contains(found) && text.contains("remove its folder `index`"), "{text}");
+
+        copy.shared().subfolder("index").expect("the index").remove("checkpoint").expect("remove");
         let (mut ledger, _) = open_counting(&copy);
         assert!(answers(&ledger) == expected);
         assert!(record(&mut ledger, 0..30).iter().all(|group| group[0] == Outcome::Duplicate));
@@ -115,6 +131,17 @@ fn an_index_of_another_journal_is_not_believed() {
         ledger.writer.close().expect("close");
         verify_disk(&copy.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
     }
+}
+
+#[test]
+fn a_journal_that_is_gone_is_not_begun_anew() {
+    let (disk, _) = ledger_of(30);
+    let journal = disk.shared();
+    for name in journal.list().expect("the files").into_iter().filter(|name| name != "index") {
+        journal.remove(&name).expect("remove");
+    }
+    let text = chain(&try_open(&disk).map(|_| ()).expect_err("everything is missing"));
+    assert!(text.contains("knows group 30, and the journal has no segment"), "{text}");
 }
 
 #[test]
