@@ -260,3 +260,35 @@ fn a_thread_reduces_beside_the_recording_and_ends_with_the_ledger() {
     let (ledger, _) = EmbeddedLedger::open(&dir, options).expect("nobody has it any more");
     assert_eq!(ledger.reader.counts().n_batches, number);
 }
+
+/// A ledger in the files of version 1: four days, three apart, of which the first two were reduced.
+const VERSION_1_REDUCED: &[(&str, &[u8])] = &[
+    ("0000000000000001.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000001.segment")),
+    ("0000000000000002.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000002.segment")),
+    ("0000000000000003.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000003.segment")),
+    ("0000000000000004.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000004.segment")),
+    ("attested", include_bytes!("../fixtures/version-1-reduced/attested")),
+];
+
+#[test]
+fn reduced_batches_of_version_1_are_read_and_known() {
+    let disk = SimDisk::new();
+    for (name, bytes) in VERSION_1_REDUCED {
+        disk.set_contents(name, bytes);
+    }
+    let (mut ledger, report) = open(&disk);
+    assert_eq!((report.counts.n_batches, report.counts.n_quarantined), (16, 4));
+    let mut export = Export::of_disk(disk.shared()).expect("export");
+    let found: Vec<_> = export.by_ref().map(|body| body.expect("a body")).collect();
+    assert_eq!(export.n_reduced(), 6);
+    for day in 0..4 {
+        for number in day * 3..day * 3 + 3 {
+            let expected =
+                if day < 2 { batch("m", &uuid(number), &format!("{number}.5")) } else { body(number) };
+            assert_eq!(found[(number + day) as usize], expected.into_bytes());
+            let again = entries(&format!("[{}]", body(number)));
+            assert_eq!(ledger.writer.record(again, on_day(20)).expect("record"), [Outcome::Duplicate]);
+        }
+    }
+    verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+}
