@@ -7,7 +7,8 @@ use tollgate_journal::{BackedUp, Disk, Progress};
 use tollgate_ledger::LedgerError;
 
 use crate::error::at_read;
-use crate::open::{existing_folder, new_folder, open_to_read};
+use crate::open::{existing_folder, open_to_read};
+use crate::target::{begin, finish, new_folder};
 
 /// What [`backup`] copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +49,12 @@ pub fn backup_disk(
     to: &Arc<dyn Disk>,
     progress: impl FnMut(Progress),
 ) -> Result<BackupReport, LedgerError> {
-    open_to_read(from.clone())?;
+    let source = open_to_read(from.clone())?;
+    begin(&**to)?;
     let step = || format!("back up the ledger in {} to {}", from.folder().display(), to.folder().display());
     let journal = tollgate_journal::backup(from, &**to, progress).map_err(at_read(step()))?;
-    let n_bytes = open_to_read(to.clone())?.n_bytes().map_err(at_read(step()))?;
+    let copy = tollgate_journal::Reader::open(to.clone()).and_then(|copy| copy.expect_kind(source.kind()));
+    let n_bytes = copy.and_then(|copy| copy.n_bytes()).map_err(at_read(step()))?;
+    finish(&**to)?;
     Ok(BackupReport { journal, n_bytes })
 }

@@ -29,6 +29,7 @@ mod reduce;
 mod replay;
 mod retention;
 mod salvage;
+mod target;
 mod verify;
 mod writer;
 

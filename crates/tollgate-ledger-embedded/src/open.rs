@@ -14,16 +14,11 @@ use crate::prepare::EmbeddedPreparer;
 use crate::reader::EmbeddedReader;
 use crate::replay::{OpenFailure, Replay};
 use crate::retention::{Reducer, Retention, RetentionThread};
+use crate::target::check_finished;
 use crate::writer::EmbeddedWriter;
 
 /// What the records of a ledger's journal are.
 pub(crate) const KIND: Kind = Kind::new("ledger");
-
-/// The file that is in the folder as long as a salvage writes to it.
-pub(crate) const UNFINISHED: &str = "unfinished";
-
-/// The file that whoever has the folder open leaves behind.
-const LOCK: &str = "lock";
 
 /// How a ledger is kept.
 #[derive(Debug, Clone, Copy)]
@@ -231,19 +226,6 @@ fn keep_to(
     }
 }
 
-/// Fails when the ledger is the beginning of one that was being written by a salvage.
-fn check_finished(disk: &dyn Disk) -> Result<(), LedgerError> {
-    let folder = disk.folder().display();
-    let failed =
-        |error| LedgerError::new(Remedy::Restart, format!("list the files of {folder}")).because(error);
-    if !disk.list().map_err(failed)?.iter().any(|name| name == UNFINISHED) {
-        return Ok(());
-    }
-    let step = format!("open the ledger in {folder}");
-    let why = "a salvage was cut short, so a part is missing; remove the folder and salvage again";
-    Err(LedgerError::new(Remedy::Repair, step).because(why))
-}
-
 /// Opens the journal of a ledger for reading alone.
 pub(crate) fn open_to_read(disk: Arc<dyn Disk>) -> Result<tollgate_journal::Reader, LedgerError> {
     check_finished(&*disk)?;
@@ -256,26 +238,4 @@ pub(crate) fn existing_folder(dir: &Path) -> Result<Arc<dyn Disk>, LedgerError> 
     let failed =
         |error| LedgerError::new(Remedy::Retry, format!("open the folder {}", dir.display())).because(error);
     Ok(Arc::new(RealDisk::open(dir).map_err(failed)?))
-}
-
-/// The folder `dir`, made when it is not there; it must hold nothing.
-pub(crate) fn new_folder(dir: &Path) -> Result<Arc<dyn Disk>, LedgerError> {
-    let failed =
-        |error| LedgerError::new(Remedy::Retry, format!("make the folder {}", dir.display())).because(error);
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(dir).map_err(failed)?);
-    check_empty(&*disk)?;
-    Ok(disk)
-}
-
-/// Fails when there is anything in the folder that would become part of a new ledger.
-pub(crate) fn check_empty(disk: &dyn Disk) -> Result<(), LedgerError> {
-    let step = || format!("write a ledger to {}", disk.folder().display());
-    let names = disk.list().map_err(|error| LedgerError::new(Remedy::Retry, step()).because(error))?;
-    match names.into_iter().find(|name| name != LOCK) {
-        Some(name) => {
-            let why = format!("it holds {name}; choose a new or empty folder");
-            Err(LedgerError::new(Remedy::Repair, step()).because(why))
-        }
-        None => Ok(()),
-    }
 }

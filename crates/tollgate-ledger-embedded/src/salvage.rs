@@ -13,9 +13,10 @@ use tollgate_rules::Digest;
 
 use crate::error::{Unusable, at_append, at_read, of_index};
 use crate::index::{Added, Facts, Index, Key, Upkeep};
-use crate::open::{KIND, Options, Parts, UNFINISHED, check_empty, existing_folder, new_folder, open_parts};
+use crate::open::{KIND, Options, Parts, existing_folder, open_parts};
 use crate::record::{Record, SetAside};
 use crate::replay::{Addition, OpenFailure};
+use crate::target::{begin, finish, new_folder};
 
 /// What [`salvage`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +109,7 @@ pub fn salvage_disk(
     options: Options,
     mut progress: impl FnMut(u64),
 ) -> Result<SalvageReport, LedgerError> {
-    check_empty(&**to)?;
-    mark_unfinished(&**to, true)?;
+    begin(&**to)?;
     let mut target = Target::new(open_parts(to.clone(), options, |_| {})?);
     let visit = |group: &Group| -> Result<(), OpenFailure> {
         target.add(group, &**from)?;
@@ -128,17 +128,8 @@ pub fn salvage_disk(
         return Err(LedgerError::new(Remedy::Repair, step()).because(why));
     }
     let report = target.close(&**from, salvaged)?;
-    mark_unfinished(&**to, false)?;
+    finish(&**to)?;
     Ok(report)
-}
-
-/// Says durably in the folder whether what is in it is only a beginning.
-fn mark_unfinished(to: &dyn Disk, is_unfinished: bool) -> Result<(), LedgerError> {
-    let marked = if is_unfinished { to.create(UNFINISHED).map(drop) } else { to.remove(UNFINISHED) };
-    marked.and_then(|()| to.sync_folder()).map_err(|error| {
-        let step = format!("mark the ledger in {} as unfinished or finished", to.folder().display());
-        LedgerError::new(Remedy::Retry, step).because(error)
-    })
 }
 
 /// The ledger that is written.

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tollgate_journal::sealed_segments;
-use tollgate_journal::sim::SimDisk;
+use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_ledger::{Ledger, Outcome, Page};
 use tollgate_ledger_embedded::{
     BodyDropped, EmbeddedLedger, Export, Options, Retention, UpkeepMode, verify_disk,
@@ -166,6 +166,38 @@ fn a_second_round_finds_nothing_to_do() {
 }
 
 #[test]
+fn a_round_that_a_power_cut_ends_anywhere_loses_nothing() {
+    let disk = ledger();
+    let bare = |body: &String| body.replace(&format!("\"{}\"", "c2VjcmV0".repeat(20)), "null");
+    let expected: Vec<String> = exported(&disk).iter().map(bare).collect();
+    for n in 1.. {
+        let mut was_cut = false;
+        for seed in 0..4 {
+            let disk = disk.copy();
+            disk.fail_at(n, Failure::Death);
+            drop(EmbeddedLedger::open_disk(disk.shared(), five_days(), |_| {}));
+            was_cut |= disk.is_dead();
+            match seed {
+                0 => disk.kill(),
+                seed => disk.cut_power(seed),
+            }
+            let mut ledger = open_with(&disk, Options { retention: None, ..five_days() });
+            assert!(disk.contents("new-compacted").is_none());
+            let found: Vec<String> = exported(&disk).iter().map(bare).collect();
+            assert!(found == expected, "call {n}, seed {seed}: {} batches", found.len());
+            let again = entries(&format!("[{},{}]", body(0), body(40)));
+            let outcomes = ledger.writer.record(again, on_day(20)).expect("record");
+            assert_eq!(outcomes, [Outcome::Duplicate; 2], "call {n}, seed {seed}");
+            verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+        }
+        if !was_cut {
+            assert!(20 < n, "only {n} calls");
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_younger_batch_keeps_its_segment_whole() {
     let disk = SimDisk::new();
     let mut ledger = open_with(&disk, Options { retention: None, ..five_days() });
@@ -227,4 +259,36 @@ fn a_thread_reduces_beside_the_recording_and_ends_with_the_ledger() {
     ledger.writer.close().expect("close");
     let (ledger, _) = EmbeddedLedger::open(&dir, options).expect("nobody has it any more");
     assert_eq!(ledger.reader.counts().n_batches, number);
+}
+
+/// A ledger in the files of version 1: four days, three apart, of which the first two were reduced.
+const VERSION_1_REDUCED: &[(&str, &[u8])] = &[
+    ("0000000000000001.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000001.segment")),
+    ("0000000000000002.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000002.segment")),
+    ("0000000000000003.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000003.segment")),
+    ("0000000000000004.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000004.segment")),
+    ("attested", include_bytes!("../fixtures/version-1-reduced/attested")),
+];
+
+#[test]
+fn reduced_batches_of_version_1_are_read_and_known() {
+    let disk = SimDisk::new();
+    for (name, bytes) in VERSION_1_REDUCED {
+        disk.set_contents(name, bytes);
+    }
+    let (mut ledger, report) = open(&disk);
+    assert_eq!((report.counts.n_batches, report.counts.n_quarantined), (16, 4));
+    let mut export = Export::of_disk(disk.shared()).expect("export");
+    let found: Vec<_> = export.by_ref().map(|body| body.expect("a body")).collect();
+    assert_eq!(export.n_reduced(), 6);
+    for day in 0..4 {
+        for number in day * 3..day * 3 + 3 {
+            let expected =
+                if day < 2 { batch("m", &uuid(number), &format!("{number}.5")) } else { body(number) };
+            assert_eq!(found[(number + day) as usize], expected.into_bytes());
+            let again = entries(&format!("[{}]", body(number)));
+            assert_eq!(ledger.writer.record(again, on_day(20)).expect("record"), [Outcome::Duplicate]);
+        }
+    }
+    verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
 }
