@@ -28,10 +28,9 @@ fn whatever_a_dying_start_has_written_the_next_one_acknowledges_only_what_is_dur
             let disk = with_an_unsynced_group(&posted).expect("an unsynced group");
             disk.fail_at(n, Failure::Death);
             drop(Sound.open(&disk));
-            if power_fails {
-                disk.cut_power(n)
-            } else {
-                disk.kill()
+            match power_fails {
+                true => disk.cut_power(n),
+                false => disk.kill(),
             }
 
             let opened = Sound.open(&disk).map_err(|error| chain(&error));
