@@ -1,12 +1,15 @@
 //! Every file of a ledger changed at every byte, cut at every length and taken away: what is asked of it afterwards is
 //! answered rightly, or refused with the file and the offset.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use tollgate_ledger::{Counts, Ledger, LedgerError, ModelSummary, Page, QuarantineItem, Remedy, chain};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use tollgate_ledger::{
+    Counts, Entry, Ledger, LedgerError, ModelSummary, Outcome, Page, QuarantineItem, Remedy, chain,
+};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, export, verify};
 use tollgate_rules::BatchId;
 
@@ -108,7 +111,7 @@ fn damages<'a>(path: &'a Path, bytes: &[u8], bits: &[u8]) -> Vec<(&'a Path, Dama
 fn make(dir: &Path) -> Result<()> {
     let (mut ledger, _) = open(dir)?;
     for number in 0..N_BATCHES {
-        let first = batch(MODEL, &uuid(number), &format!("{number}.5"));
+        let first = recorded(number);
         ledger.writer.record(entries(&format!("[{first},7]")), received())?;
         let conflict = format!("[{}]", batch(MODEL, &uuid(number), "99"));
         ledger.writer.record(entries(&conflict), received())?;
@@ -125,6 +128,10 @@ fn uuid(number: u64) -> String {
     format!("01234567-89ab-4def-8edc-{number:012x}")
 }
 
+fn id(number: u64) -> BatchId {
+    BatchId { model_uuid: MODEL.into(), batch_uuid: uuid(number).into() }
+}
+
 /// The answers of an undamaged ledger.
 struct Expected {
     answers: Answers,
@@ -134,7 +141,7 @@ struct Expected {
 impl Expected {
     fn of(dir: &Path) -> Result<Self> {
         let (ledger, _) = open(dir)?;
-        let answers = ask(&ledger).map_err(|error| anyhow::anyhow!(chain(&error)))?;
+        let answers = ask(&ledger).map_err(|error| anyhow!(chain(&error)))?;
         drop(ledger);
         let exported = export(dir)?.collect::<Result<Vec<_>, _>>()?;
         ensure!(exported.len() as u64 == N_BATCHES, "{} batches are exported", exported.len());
@@ -146,13 +153,11 @@ impl Expected {
 
 fn ask(ledger: &Ledger) -> Result<Answers, LedgerError> {
     let page = Page { cursor: None, limit: usize::MAX };
-    let batch =
-        |number| ledger.reader.batch(&BatchId { model_uuid: MODEL.into(), batch_uuid: uuid(number).into() });
     Ok(Answers {
         counts: ledger.reader.counts(),
         models: ledger.reader.models(&page)?,
         quarantine: ledger.reader.quarantine(&page)?,
-        batches: (0..N_BATCHES).map(batch).collect::<Result<_, _>>()?,
+        batches: (0..N_BATCHES).map(|number| ledger.reader.batch(&id(number))).collect::<Result<_, _>>()?,
     })
 }
 
@@ -188,32 +193,87 @@ fn try_damage(
     judge("verify", verified, path, damage)?;
     ensure!(role == Role::Spare || !is_whole, "verify found a damaged journal whole");
 
-    let opened = open(dir).and_then(|(ledger, _)| {
-        let answers = ask(&ledger);
-        Ok((answers?, ledger))
-    });
-    match &opened {
-        Ok((answers, _)) => ensure!(*answers == expected.answers, "a wrong answer: {answers:?}"),
-        Err(_) if role == Role::Journal => {
-            ensure!(
-                changed(dir, &damaged)?.is_none(),
-                "{:?} was changed, though it did not open",
-                changed(dir, &damaged)?
-            );
-        }
-        Err(error) => bail!("it does not open, though only what is derived was damaged: {}", chain(error)),
-    }
-    match opened {
-        Ok((_, ledger)) => {
-            drop(ledger);
-            report.n_right += 1;
-        }
+    let is_right = match role {
+        Role::Journal => open_damaged_journal(dir, &damaged, expected, path, damage)?,
+        Role::Spare => open_damaged_spare(dir, expected, path, damage)?,
+    };
+    *if is_right { &mut report.n_right } else { &mut report.n_refused } += 1;
+    Ok(())
+}
+
+/// Opens a ledger whose journal is damaged; whether it answers everything.
+fn open_damaged_journal(
+    dir: &Path,
+    damaged: &Files,
+    expected: &Expected,
+    path: &Path,
+    damage: Damage,
+) -> Result<bool> {
+    match open(dir) {
+        Ok((ledger, _)) => check_each(&ledger, expected, path, damage),
         Err(error) => {
             judge("open", Err(error), path, damage)?;
-            report.n_refused += 1;
+            let changed = changed(dir, damaged)?;
+            ensure!(changed.is_none(), "{changed:?} was changed, though it did not open");
+            Ok(false)
         }
     }
-    Ok(())
+}
+
+/// Opens a ledger of which only what is derived is damaged: that is always possible, no copy counts as new, and after
+/// one more start all is well. Whether it answers everything the first time.
+fn open_damaged_spare(dir: &Path, expected: &Expected, path: &Path, damage: Damage) -> Result<bool> {
+    let (mut ledger, _) = open(dir).map_err(|error| anyhow!(chain(&error))).context("open")?;
+    let mut is_right = check_each(&ledger, expected, path, damage)?;
+    match ledger.writer.record(copies(), received()) {
+        Ok(outcomes) => {
+            ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Duplicate), "{outcomes:?}");
+        }
+        Err(error) => {
+            let text = chain(&error);
+            ensure!(
+                error.remedy() != Remedy::FreeSpace && text.contains(&*file_name(path)),
+                "copies are refused: {text}"
+            );
+            is_right = false;
+        }
+    }
+    drop(ledger);
+    let (mut ledger, _) = open(dir).map_err(|error| anyhow!(chain(&error))).context("open once more")?;
+    let answers = ask(&ledger).map_err(|error| anyhow!(chain(&error))).context("ask after one more start")?;
+    ensure!(answers == expected.answers, "a wrong answer after one more start: {answers:?}");
+    let outcomes = ledger.writer.record(copies(), received()).map_err(|error| anyhow!(chain(&error)))?;
+    ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Duplicate), "{outcomes:?}");
+    Ok(is_right)
+}
+
+/// Every batch that is recorded, as it was sent.
+fn copies() -> Vec<Entry> {
+    let batches: Vec<String> = (0..N_BATCHES).map(recorded).collect();
+    entries(&format!("[{}]", batches.join(",")))
+}
+
+fn recorded(number: u64) -> String {
+    batch(MODEL, &uuid(number), &format!("{number}.5"))
+}
+
+/// Asks everything, each for itself; whether all is answered.
+fn check_each(ledger: &Ledger, expected: &Expected, path: &Path, damage: Damage) -> Result<bool> {
+    let Answers { counts, models, quarantine, batches } = &expected.answers;
+    let page = Page { cursor: None, limit: usize::MAX };
+    ensure!(ledger.reader.counts() == *counts, "wrong counts: {:?}", ledger.reader.counts());
+    let mut answered = vec![
+        ("models", ledger.reader.models(&page).map(|found| found == *models)),
+        ("quarantine", ledger.reader.quarantine(&page).map(|found| found == *quarantine)),
+    ];
+    for (number, batch) in (0..).zip(batches) {
+        answered.push(("a batch", ledger.reader.batch(&id(number)).map(|found| found == *batch)));
+    }
+    let is_right = answered.iter().all(|(_, answer)| answer.is_ok());
+    for (asked, answer) in answered {
+        judge(asked, answer, path, damage)?;
+    }
+    Ok(is_right)
 }
 
 /// The truth, or a help.
@@ -234,15 +294,30 @@ fn judge(asked: &str, answered: Result<bool, LedgerError>, path: &Path, damage: 
         Err(error) => error,
     };
     let text = chain(&error);
-    ensure!(error.remedy() == Remedy::Repair, "{asked} fails, and not because of damage: {text}");
-    let file = path.to_string_lossy();
-    let is_named = match damage {
-        Damage::Flip { .. } => text.contains(&format!("{file} at offset ")),
-        // What is missing at the end may show at the beginning of the next file.
-        Damage::Cut { .. } | Damage::TakeAway => text.contains(".segment") || text.contains(&*file),
+    let is_damage = match role(path) {
+        Role::Journal => error.remedy() == Remedy::Repair,
+        // What is derived is made anew at the next start.
+        Role::Spare => [Remedy::Repair, Remedy::Restart].contains(&error.remedy()),
     };
-    ensure!(is_named, "{asked} fails and does not name {file} and the offset: {text}");
+    ensure!(is_damage, "{asked} fails, and not because of damage: {text}");
+    let is_named = match damage {
+        Damage::Flip { .. } => names(&text, path),
+        // What is missing at the end may show at the beginning of the next file, and a missing file has no offset.
+        Damage::Cut { .. } | Damage::TakeAway => {
+            text.contains(".segment") || text.contains(&*file_name(path))
+        }
+    };
+    ensure!(is_named, "{asked} fails and does not name the file and the offset: {text}");
     Ok(())
+}
+
+/// Whether an error says where the damage is.
+fn names(text: &str, path: &Path) -> bool {
+    text.contains(&*file_name(path)) && text.contains(" at offset ")
+}
+
+fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// The first journal file that is not as it was written.

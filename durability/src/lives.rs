@@ -9,6 +9,9 @@ use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options};
 use tollgate_rules::judge;
 use tollgate_wire::{Document, Timestamp};
 
+/// Compressed groups are short, and every life should begin segments.
+const SEGMENT_BYTES_MAX: u64 = 1 << 10;
+
 /// What is tried: the embedded ledger, or one with a mistake in it.
 pub trait Subject: Sync {
     /// What its disk does that no disk should.
@@ -22,7 +25,8 @@ pub trait Subject: Sync {
     ///
     /// As [`EmbeddedLedger::open_disk`].
     fn open(&self, disk: &SimDisk) -> Result<Ledger, LedgerError> {
-        Ok(EmbeddedLedger::open_disk(disk.shared(), Options::for_testing(), |_| {})?.0)
+        let options = Options { segment_bytes_max: SEGMENT_BYTES_MAX, ..Options::for_testing() };
+        Ok(EmbeddedLedger::open_disk(disk.shared(), options, |_| {})?.0)
     }
 }
 

@@ -39,8 +39,6 @@ struct Run {
 
 #[derive(Subcommand)]
 enum Part {
-    /// Everything, at the figures that each part has by itself
-    All,
     /// Kill a collector under load, and while it starts
     Kills {
         /// How often, under load
@@ -85,19 +83,7 @@ const N_CUTS: u64 = 10_000_000;
 
 fn main() -> Result<()> {
     let Arguments { part, run } = Arguments::parse();
-    match part {
-        Part::All => {
-            let all = [
-                Part::Flips { one_bit: false },
-                Part::Kills { cycles: N_CYCLES },
-                Part::Cuts { cuts: N_CUTS },
-            ];
-            // Each is tried, whatever became of the others.
-            let outcomes: Vec<Result<()>> = all.iter().map(|part| run.part(part)).collect();
-            outcomes.into_iter().collect()
-        }
-        part => run.part(&part),
-    }
+    run.part(&part)
 }
 
 impl Run {
@@ -110,7 +96,6 @@ impl Run {
         let in_memory = self.folder.clone().or(in_memory).unwrap_or_else(std::env::temp_dir);
         let started = Instant::now();
         let (name, what, options, outcome) = match part {
-            Part::All => return Ok(()),
             Part::Kills { cycles } => (
                 "kills",
                 "`kill -9` of the program while 8 senders post new batches, resends and copies, and while it starts or recovers",

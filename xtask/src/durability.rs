@@ -1,5 +1,6 @@
 //! `cargo xtask durability`: what was done to lose an acknowledged batch, and the table of what came of it.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -10,13 +11,19 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// A part and its options, such as `kills --cycles 100`; `all` when left out. `--help` after a part tells more
+    /// A part and its options, such as `kills --cycles 100`; all of them when left out. `--help` alone tells more
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 /// Where the outcomes are written.
 const EVIDENCE: &str = "docs/evidence.md";
+
+/// The parts at the figures that they have by themselves.
+const AT_LENGTH: &[&[&str]] = &[&["flips"], &["faults", "--pairs"], &["power"], &["kills"], &["cuts"]];
+
+/// A file system in memory, on nearly every Linux.
+const MEMORY: &str = "/dev/shm";
 
 /// The parts with the figures that fit into every test run.
 const BRIEFLY: &[(&str, &[&str])] = &[
@@ -46,24 +53,20 @@ pub(crate) const STRACE: Need =
 ///
 /// At a violation, or when something cannot be built or run.
 pub(crate) fn run(workspace: &Workspace, options: &Options, steps: &mut Steps) -> Result<()> {
-    let mut arguments: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
-    if arguments.is_empty() {
-        arguments.push("all");
-    }
-    let part = arguments[0];
+    let asked_for: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
+    let runs: Vec<&[&str]> = if asked_for.is_empty() { AT_LENGTH.to_vec() } else { vec![&asked_for] };
     steps.work("what the runs need", || {
-        let mut needs = Vec::new();
-        if ["all", "faults"].contains(&part) {
-            needs.push(STRACE);
-        }
-        if ["all", "power"].contains(&part) {
-            needs.extend(FOR_POWER);
-        }
-        needs::ensure(&needs)
+        let is_needed = |part: &str| runs.iter().any(|arguments| arguments[0] == part);
+        let strace: &[Need] = if is_needed("faults") { &[STRACE] } else { &[] };
+        let for_power = if is_needed("power") { FOR_POWER } else { &[] };
+        needs::ensure(&[strace, for_power].concat())
     })?;
     build(workspace, steps)?;
-    arguments.extend(["--evidence", EVIDENCE]);
-    steps.command("durability, at full length", &mut command(workspace, &arguments))
+    for arguments in runs {
+        let arguments = [arguments, &["--evidence", EVIDENCE]].concat();
+        steps.command(&format!("durability: {}", arguments[0]), &mut command(workspace, &arguments))?;
+    }
+    Ok(())
 }
 
 /// Runs every part for a little while.
@@ -115,5 +118,9 @@ fn command(workspace: &Workspace, arguments: &[&str]) -> Command {
     let program = workspace.target.join("release").join("tollgate-durability");
     let mut command = workspace.command(program, arguments);
     command.arg("--tollgate").arg(workspace.release_binary());
+    // Verifying makes an index in the folder for temporary files, tens of thousands of times.
+    if ["flips", "faults"].contains(&arguments[0]) && Path::new(MEMORY).is_dir() {
+        command.env("TMPDIR", MEMORY);
+    }
     command
 }

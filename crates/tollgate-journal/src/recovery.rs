@@ -9,7 +9,7 @@ use crate::frame::Link;
 use crate::scan::SegmentScan;
 use crate::segment::{self, write_whole};
 use crate::survey::survey;
-use crate::{Checkpoint, Disk, DiskFile, Fault, Groups, JournalError, Kind, Progress, Tail, Visitor};
+use crate::{Checkpoint, Disk, DiskFile, Fault, Groups, JournalError, Kind, Progress, Reader, Tail, Visitor};
 
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,14 @@ pub(crate) fn recover<V: Visitor>(
     let lengths = check_segments(&**disk, kind, last)?;
 
     let mut groups = match after {
-        Some(after) => Groups::after(disk.clone(), &after)?,
+        Some(after) => {
+            let groups = Groups::after(disk.clone(), &after)?;
+            if 0 < after.sequence {
+                // Nothing before the checkpoint is read, but the group that it names is there whole.
+                Reader::new(disk.clone(), kind).group(after.sequence)?;
+            }
+            groups
+        }
         None => Groups::from_start(disk.clone())?,
     };
     let first = groups.segment_header().number;

@@ -87,7 +87,11 @@ pub(crate) fn groups_missing(disk: &Arc<dyn Disk>, step: String, sequence: u64) 
 pub(crate) fn of_index(step: impl Into<String>) -> impl FnOnce(IndexError) -> LedgerError {
     let step = step.into();
     |error| {
-        let remedy = if error.is_full() { Remedy::FreeSpace } else { Remedy::Restart };
+        let remedy = match error.may_pass() {
+            true if error.is_full() => Remedy::FreeSpace,
+            true => Remedy::Retry,
+            false => Remedy::Restart,
+        };
         LedgerError::new(remedy, step).because(error)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **The journal is the truth, the index a cache.** Each recorded batch and each quarantined element is one record of
 //! a [`tollgate_journal::Journal`]; a group of the collector is a group of the journal, with one sync. The index
-//! answers whether an id is known and what models used; it is built from the journal and never written to the disk.
+//! answers whether an id is known and what models used; it is built from the journal, and made anew when it does not fit.
 //!
 //! - [`EmbeddedLedger::open`] gives the two halves of a [`tollgate_ledger::Ledger`].
 //! - [`export`] gives every recorded batch once, also while a collector has the ledger open.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_journal::RecordPosition;
+use tollgate_journal::{Group, RecordPosition};
 use tollgate_ledger::{Counts, LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
 use tollgate_rules::{BatchId, Digest};
 
@@ -25,16 +25,17 @@ impl EmbeddedReader {
     pub(crate) fn new(journal: tollgate_journal::Reader, index: Arc<Index>) -> Self {
         Self { journal, index }
     }
+}
 
-    fn quarantine_item(&self, position: RecordPosition) -> Result<QuarantineItem, LedgerError> {
-        let record = self.journal.record(position).map_err(at_read("read a quarantined element"))?;
-        match Record::decode(&record) {
-            Ok(Record::Quarantined(element)) => Ok(item(&element)),
-            Ok(Record::Batch { .. } | Record::Reduced { .. }) => {
-                Err(LedgerError::new(Remedy::Repair, "read a quarantined element: a batch is in its place"))
-            }
-            Err(error) => Err(unreadable("read a quarantined element", error)),
-        }
+/// Reads a quarantined element of its group.
+fn quarantine_item(group: &Group, index: u32) -> Result<QuarantineItem, LedgerError> {
+    let step = "read a quarantined element";
+    let unexpected = |what| LedgerError::new(Remedy::Repair, format!("{step}: {what} is in its place"));
+    match group.record(index).map(Record::decode) {
+        Some(Ok(Record::Quarantined(element))) => Ok(item(&element)),
+        Some(Ok(Record::Batch { .. } | Record::Reduced { .. })) => Err(unexpected("a batch")),
+        Some(Err(error)) => Err(unreadable(step, error)),
+        None => Err(unexpected("nothing")),
     }
 }
 
@@ -80,13 +81,21 @@ impl Reader for EmbeddedReader {
     }
 
     fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
+        let step = "read a quarantined element";
         let mut items = Vec::new();
         let (mut id, mut n_bytes) = (page.after_id(), 0);
+        // Elements that came together are in one group.
+        let mut group: Option<Group> = None;
         while items.len() < page.limit && n_bytes < PAGE_BYTES {
             let Some(next) = id.checked_add(1) else { break };
-            let found = self.index.find(self.index.keys.quarantine(next));
-            let Some(known) = found.map_err(of_index("read a quarantined element"))? else { break };
-            let item = self.quarantine_item(unpack(known.value))?;
+            let found = self.index.find(self.index.keys.quarantine(next)).map_err(of_index(step))?;
+            let Some(known) = found else { break };
+            let RecordPosition { sequence, index } = unpack(known.value);
+            let group = match &mut group {
+                Some(group) if group.position().sequence == sequence => group,
+                other => other.insert(self.journal.group(sequence).map_err(at_read(step))?),
+            };
+            let item = quarantine_item(group, index)?;
             id = next;
             n_bytes += item.body.len();
             items.push(item);

@@ -23,6 +23,8 @@ pub(crate) struct Replay<'a, P> {
     pub(crate) free_bytes_min: u64,
     pub(crate) progress: P,
     pub(crate) index: Option<(Arc<Index>, Upkeep)>,
+    /// Behind the group that was shown last.
+    pub(crate) last: Option<Checkpoint>,
 }
 
 /// Why the journal was not opened.
@@ -91,9 +93,17 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
     fn visit(&mut self, group: &Group, progress: Progress) -> Result<(), OpenFailure> {
         let (index, upkeep) =
             self.index.as_ref().expect("the index is opened before the first group is shown");
-        upkeep.make_room().map_err(of_index("write the index"))?;
+        // IMPORTANT: only what has a group behind it is known to be durable. The last group is made durable after the walk, and
+        // a checkpoint that covered it would outlive it.
+        if let Some(durable) = self.last.replace(group.checkpoint()) {
+            upkeep.look_after(durable);
+        }
+        match upkeep.make_room() {
+            // Opening must not need room on the disk: what is read then takes memory.
+            Err(error) if error.may_pass() => {}
+            room => room.map_err(of_index("write the index"))?,
+        }
         replay(index, group)?;
-        upkeep.look_after(group.checkpoint());
         (self.progress)(progress);
         Ok(())
     }

@@ -232,10 +232,10 @@ impl Target {
     }
 
     fn close(self, from: &dyn Disk, salvaged: Salvaged) -> Result<SalvageReport, LedgerError> {
-        let end = self.journal.end();
+        let indexed = self.upkeep.close(self.journal.end());
         let failed = |error| LedgerError::new(Remedy::Restart, "close the salvaged ledger").because(error);
         self.journal.close().map_err(failed)?;
-        self.upkeep.close(end).map_err(of_index("close the salvaged ledger"))?;
+        indexed.map_err(of_index("close the salvaged ledger"))?;
         let end = last_segment(from)?.map(|name| end_of(from, &name)).transpose()?;
         let Salvaged { n_groups, missing, damage, .. } = salvaged;
         let judge = |damage: Damage| {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tollgate_journal::{Checkpoint, Disk, Group, Progress, RealDisk, Verified};
 use tollgate_ledger::{Counts, LedgerError, Remedy};
 
-use crate::error::{at_read, of_index};
+use crate::error::{at_read, groups_missing, of_index};
 use crate::index::{Index, IndexError, Upkeep, UpkeepMode};
 use crate::open::{Options, existing_folder, open_to_read};
 use crate::replay::{INDEX, replay};
@@ -60,6 +60,9 @@ pub fn verify_disk(
     let journal = tollgate_journal::verify(disk, visit).map_err(at_read(step()))?;
     if let Some(fault) = fault {
         return Err(fault);
+    }
+    if let (Some((_, covered)), None) = (&check.stored, check.index_sequence) {
+        return Err(groups_missing(disk, step(), covered.sequence));
     }
     Ok(VerifyReport { journal, counts: check.seen.counts(), index_sequence: check.index_sequence })
 }

@@ -21,11 +21,12 @@ const GROUP_BYTES_MAX: usize = 32 << 20;
 /// Owns the journal.
 #[derive(Debug)]
 pub(crate) struct EmbeddedWriter {
-    journal: Journal,
-    index: Arc<Index>,
-    upkeep: Upkeep,
     /// `None` when all batches are kept whole, or nobody but who opens reduces them.
     retention: Option<RetentionThread>,
+    index: Arc<Index>,
+    upkeep: Upkeep,
+    /// Ends after all that writes to the folder, for it holds the lock.
+    journal: Journal,
     /// `None` when nothing is compressed.
     packer: Option<Packer>,
     is_closed: bool,
@@ -41,7 +42,7 @@ impl EmbeddedWriter {
         retention: Option<RetentionThread>,
         packer: Option<Packer>,
     ) -> Self {
-        Self { journal, index, upkeep, retention, packer, is_closed: false, records: Records::default() }
+        Self { retention, index, upkeep, journal, packer, is_closed: false, records: Records::default() }
     }
 
     fn try_record(&mut self, requests: Vec<Prepared>) -> Result<Vec<Outcome>, LedgerError> {
@@ -181,12 +182,12 @@ impl Writer for EmbeddedWriter {
     }
 
     fn close(self: Box<Self>) -> Result<(), LedgerError> {
-        // Before the rest: it holds the lock too.
         drop(self.retention);
-        let end = self.journal.end();
+        // The journal ends after all that writes to the folder, for it holds the lock.
+        let indexed = self.upkeep.close(self.journal.end());
         let failed = |error| LedgerError::new(Remedy::Restart, "close the ledger").because(error);
         self.journal.close().map_err(failed)?;
-        self.upkeep.close(end).map_err(of_index("close the ledger"))
+        indexed.map_err(of_index("close the ledger"))
     }
 }
 

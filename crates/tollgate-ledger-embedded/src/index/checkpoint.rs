@@ -59,8 +59,18 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Stored>, IndexError> {
     decode(&bytes[..n_read]).map(Some).ok_or_else(damaged)
 }
 
-/// Puts `stored` in the place of the checkpoint before it, durably. All runs that it states are durable but for their names.
+/// Writes `stored`, to be put in the place of the checkpoint before it by [`publish`]. All runs that it states are durable but
+/// for their names; those are durable when this returns.
+///
+/// When it fails nothing has changed.
 pub(super) fn write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> {
+    try_write(disk, stored).inspect_err(|_| {
+        // What a full disk has of it must not be what keeps it full; if it cannot be removed it is written over next time.
+        let _: std::io::Result<()> = disk.remove(NEW_NAME);
+    })
+}
+
+fn try_write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> {
     let content = postcard::to_stdvec(stored).expect("plain data can be written");
     let hash = blake3::hash(&content);
     let parts = [&MAGIC[..], &content, hash.as_bytes()];
@@ -71,8 +81,11 @@ pub(super) fn write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> 
         return Err(IndexError::disk("write", NEW_NAME)(short));
     }
     file.sync_data().map_err(IndexError::disk("sync", NEW_NAME))?;
-    // IMPORTANT: the names of the runs before the name of what states them.
-    disk.sync_folder().map_err(IndexError::disk("sync", "the folder"))?;
+    disk.sync_folder().map_err(IndexError::disk("sync", "the folder"))
+}
+
+/// Makes what was written the checkpoint. When it fails it may be or not.
+pub(super) fn publish(disk: &dyn Disk) -> Result<(), IndexError> {
     disk.rename(NEW_NAME, NAME).map_err(IndexError::disk("rename", NEW_NAME))?;
     disk.sync_folder().map_err(IndexError::disk("sync", "the folder"))
 }

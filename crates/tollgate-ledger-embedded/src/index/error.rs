@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// Why the index cannot be used. What the journal holds is not at risk.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum IndexError {
@@ -16,6 +18,9 @@ pub(crate) enum IndexError {
     /// A thread that writes it panicked.
     #[error("write the index: a bug ended it")]
     Bug,
+    /// Damage was met: nothing more is written to it.
+    #[error("write the index: it was given up, and the next start makes it anew")]
+    GivenUp,
     /// What is stored is not what was written.
     #[error("read {file} of the index at offset {offset}: it was changed since it was written")]
     Damaged { file: String, offset: u64 },
@@ -32,10 +37,17 @@ impl IndexError {
         Self::disk("merge", "runs")(io::Error::new(io::ErrorKind::StorageFull, text))
     }
 
-    /// Whether there is too little room, so that the same step may succeed later.
+    /// Whether there is too little room.
     pub(crate) fn is_full(&self) -> bool {
         let Self::Disk { source, .. } = self else { return false };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether the same step may succeed later: there is too little room, or too many files are open.
+    pub(crate) fn may_pass(&self) -> bool {
+        let Self::Disk { source, .. } = self else { return false };
+        let too_many_open = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+        self.is_full() || too_many_open.contains(&source.raw_os_error())
     }
 
     /// Whether a file is not there.
@@ -43,8 +55,16 @@ impl IndexError {
         matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Whether it is the index that is bad, and not the disk: without what is bad it can be made again.
+    /// Whether what is stored is of no use: changed, missing, or in a place that the disk does not read any more. Without it
+    /// the index can be made again.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. }) || self.is_missing()
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Disk { step, .. } => READING.contains(step) && !self.may_pass(),
+            Self::Bug | Self::GivenUp => false,
+        }
     }
 }
+
+/// Steps that only read.
+const READING: [&str; 3] = ["open", "read", "measure"];

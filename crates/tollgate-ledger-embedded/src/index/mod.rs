@@ -232,48 +232,39 @@ impl Index {
     fn freeze(&self, journal: Checkpoint, run_entries: usize) -> bool {
         let mut live = self.live_mut();
         let run_entries = live.run_entries(run_entries);
-        if live.frozen.is_some() || live.recent.len() < run_entries {
-            return false;
+        let is_due = live.frozen.is_none() && run_entries <= live.recent.len();
+        if is_due {
+            live.freeze(journal, run_entries);
         }
-        let recent = std::mem::replace(&mut live.recent, Recent::with_capacity(run_entries));
-        let snapshot = Snapshot { journal, facts: live.facts.to_bytes() };
-        live.frozen = Some(Arc::new(Frozen { recent, snapshot }));
-        true
+        is_due
+    }
+
+    /// As [`Index::freeze`], however little it is.
+    fn freeze_all(&self, journal: Checkpoint) {
+        let mut live = self.live_mut();
+        if live.frozen.is_none() && 0 < live.recent.len() {
+            live.freeze(journal, 0);
+        }
     }
 
     /// Writes what is frozen as a run.
     fn write_run(&self) -> Result<(), IndexError> {
         let Some(frozen) = self.live().frozen.clone() else { return Ok(()) };
         self.noted(self.shelf.put(&frozen.recent.sorted(), &frozen.snapshot))?;
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take_if(|trouble| trouble.is_full());
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take_if(|trouble| trouble.may_pass());
         // Only now: until the run could be looked into, this was where its entries were found.
         self.live_mut().frozen = None;
         Ok(())
     }
 
-    /// Merges as long as there is something to merge, and room for both forms of it.
+    /// Merges as long as there is something to merge, and room for both forms of it. Of what fails only damage is noted: nothing
+    /// else is in anybody's way.
     fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
-        while let Some(inputs) = merge::due(&self.shelf.runs()) {
-            let room =
-                self.noted(self.shelf.disk.room().map_err(IndexError::disk("measure the room for", "runs")))?;
-            let needed = inputs.iter().map(|run| run.n_bytes()).sum::<u64>();
-            if room.free_bytes < free_bytes_min.saturating_add(needed) {
-                // Without it lookups are slower, and nothing else.
-                return Err(IndexError::no_room(needed));
-            }
-            let number = self.shelf.next_run();
-            match merge::merge(&*self.shelf.disk, number, &inputs, stop) {
-                Ok(Some(output)) => self.noted(self.shelf.replace(&inputs, output))?,
-                unfinished => {
-                    self.shelf.remove(&run::run_name(number));
-                    match unfinished {
-                        Err(error) if error.is_full() => return Err(error),
-                        unfinished => return self.noted(unfinished.map(drop)),
-                    }
-                }
-            }
+        let merged = self.shelf.merge_all(stop, free_bytes_min);
+        match merged {
+            Err(error) if error.is_damage() => self.noted(Err(error)),
+            merged => merged,
         }
-        Ok(())
     }
 
     /// Notes an error. Damage is not to be met again at the next start.
@@ -283,7 +274,7 @@ impl Index {
                 self.shelf.give_up();
             }
             let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            if trouble.as_ref().is_none_or(IndexError::is_full) {
+            if trouble.as_ref().is_none_or(IndexError::may_pass) {
                 *trouble = Some(error.clone());
             }
         })
@@ -294,7 +285,7 @@ impl Index {
         let _: Result<(), IndexError> = self.noted(Err(IndexError::Bug));
     }
 
-    /// Why it cannot be used any longer; or that the disk is full, which may pass.
+    /// Why it cannot be used any longer; or what may pass.
     fn trouble(&self) -> Option<IndexError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -313,6 +304,12 @@ impl Live {
     /// are not to be what is written most.
     fn run_entries(&self, least: usize) -> usize {
         least.max(self.facts.catalogue.n_rows())
+    }
+
+    fn freeze(&mut self, journal: Checkpoint, run_entries: usize) {
+        let recent = std::mem::replace(&mut self.recent, Recent::with_capacity(run_entries));
+        let snapshot = Snapshot { journal, facts: self.facts.to_bytes() };
+        self.frozen = Some(Arc::new(Frozen { recent, snapshot }));
     }
 
     fn find(&self, key: Key) -> Option<Known> {
@@ -371,7 +368,7 @@ mod tests {
     fn indexes_are_equal_when_nothing_differs() {
         let keys = KeyMaker::new(&*SimDisk::new().shared());
         let one = index(keys, ids(&[1, 2, 3]));
-        assert!(one.freeze(Checkpoint { sequence: 1, chain: [0; 32] }, 1));
+        one.freeze_all(Checkpoint { sequence: 1, chain: [0; 32] });
         one.write_run().expect("write");
         let quarantined = Added::Quarantined { key: Key(9), id: 1, digest: Digest([9; 16]) };
         for (added, is_equal) in [

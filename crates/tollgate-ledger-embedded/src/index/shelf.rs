@@ -1,7 +1,8 @@
 //! The folder of the index: its runs, and the checkpoint that says which they are.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::iter;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tollgate_journal::{Checkpoint, Disk};
@@ -9,17 +10,20 @@ use tracing::warn;
 
 use super::block::{Entry, Known};
 use super::checkpoint::{self, Stored};
+use super::merge::{due, merge};
 use super::run::{Run, RunWriter, run_name};
 use super::{IndexError, Key, KeyMaker};
 
 /// What is on the disk. All of it can be thrown away.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    pub(super) disk: Arc<dyn Disk>,
+    disk: Arc<dyn Disk>,
     runs: RwLock<Runs>,
     /// As the checkpoint file has it; locked while it is written.
     stored: Mutex<Stored>,
     next_run: AtomicU64,
+    /// Whether the next start is to build it anew.
+    is_given_up: AtomicBool,
 }
 
 pub(super) type Runs = Arc<Vec<Arc<Run>>>;
@@ -42,6 +46,7 @@ impl Shelf {
             runs: RwLock::new(Arc::new(runs?)),
             next_run: AtomicU64::new(stored.next_run),
             stored: Mutex::new(stored.clone()),
+            is_given_up: AtomicBool::new(false),
         };
         Ok(Some((shelf, stored)))
     }
@@ -54,6 +59,7 @@ impl Shelf {
             runs: RwLock::default(),
             stored: Mutex::new(Stored::new(keys)),
             next_run: AtomicU64::new(1),
+            is_given_up: AtomicBool::new(false),
         })
     }
 
@@ -73,7 +79,7 @@ impl Shelf {
         self.runs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn next_run(&self) -> u64 {
+    fn next_run(&self) -> u64 {
         self.next_run.fetch_add(1, Ordering::SeqCst)
     }
 
@@ -85,35 +91,61 @@ impl Shelf {
             entries.iter().try_for_each(|&entry| writer.push(entry))?;
             writer.finish()
         };
-        // What a full disk has left of it must not be what keeps it full.
         let added = write().inspect_err(|_| self.remove(&run_name(number)))?;
-        let mut stored = self.stored();
-        let runs: Vec<_> = self.runs().iter().cloned().chain([Arc::new(added)]).collect();
         let Checkpoint { sequence, chain } = snapshot.journal;
-        let changed = Stored { sequence, chain, facts: snapshot.facts.clone(), ..stored.clone() };
-        self.state(&mut stored, changed, runs)
+        self.change(Arc::new(added), &[], |stored| {
+            stored.sequence = sequence;
+            stored.chain = chain;
+            stored.facts.clone_from(&snapshot.facts);
+        })
     }
 
-    /// Puts `output` in the place of the runs that it was merged from.
-    pub(super) fn replace(&self, inputs: &[Arc<Run>], output: Run) -> Result<(), IndexError> {
-        let is_input = |run: &Arc<Run>| inputs.iter().any(|input| Arc::ptr_eq(input, run));
-        let mut stored = self.stored();
-        let kept = self.runs().iter().filter(|run| !is_input(run)).cloned().collect::<Vec<_>>();
-        let runs = std::iter::once(Arc::new(output)).chain(kept).collect();
-        let changed = stored.clone();
-        self.state(&mut stored, changed, runs)?;
-        drop(stored);
-        for run in inputs {
-            self.remove(&run_name(run.stated.number));
+    /// Merges as long as there is something to merge, and room for both forms of it beside `free_bytes_min`.
+    pub(super) fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
+        while let Some(inputs) = due(&self.runs()) {
+            let room = self.disk.room().map_err(IndexError::disk("look for room", "for runs"))?;
+            let needed = inputs.iter().map(|run| run.n_bytes()).sum::<u64>();
+            if room.free_bytes < free_bytes_min.saturating_add(needed) {
+                return Err(IndexError::no_room(needed));
+            }
+            let number = self.next_run();
+            let output = match merge(&*self.disk, number, &inputs, stop) {
+                Ok(Some(output)) => output,
+                unfinished => {
+                    self.remove(&run_name(number));
+                    return unfinished.map(drop);
+                }
+            };
+            self.change(Arc::new(output), &inputs, |_| {})?;
+            for run in &inputs {
+                self.remove(&run_name(run.stated.number));
+            }
         }
         Ok(())
     }
 
-    /// Writes the checkpoint, then lets lookups see the runs that it states.
-    fn state(&self, stored: &mut Stored, mut changed: Stored, runs: Vec<Arc<Run>>) -> Result<(), IndexError> {
+    /// Writes a checkpoint with `added` and without `removed`, then lets lookups see the runs that it states.
+    fn change(
+        &self,
+        added: Arc<Run>,
+        removed: &[Arc<Run>],
+        change: impl FnOnce(&mut Stored),
+    ) -> Result<(), IndexError> {
+        let mut stored = self.stored();
+        let is_kept = |run: &&Arc<Run>| !removed.iter().any(|removed| Arc::ptr_eq(removed, run));
+        let kept: Vec<_> = self.runs().iter().filter(is_kept).cloned().collect();
+        let name = run_name(added.stated.number);
+        let runs: Vec<_> = iter::once(added).chain(kept).collect();
+        let mut changed = stored.clone();
+        change(&mut changed);
         changed.runs = runs.iter().map(|run| run.stated).collect();
         changed.next_run = self.next_run.load(Ordering::SeqCst);
-        checkpoint::write(&*self.disk, &changed)?;
+        if self.is_given_up.load(Ordering::SeqCst) {
+            return Err(IndexError::GivenUp);
+        }
+        // What a full disk has of it must not be what keeps it full.
+        checkpoint::write(&*self.disk, &changed).inspect_err(|_| self.remove(&name))?;
+        checkpoint::publish(&*self.disk)?;
         *stored = changed;
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(runs);
         Ok(())
@@ -121,12 +153,15 @@ impl Shelf {
 
     /// The next start is to build the index anew.
     pub(super) fn give_up(&self) {
+        // Not while a checkpoint is being written, and none after this.
+        let _stored = self.stored();
+        self.is_given_up.store(true, Ordering::SeqCst);
         if let Err(error) = checkpoint::remove(&*self.disk) {
             warn!(%error, "a damaged index could not be removed: remove its folder before the next start");
         }
     }
 
-    pub(super) fn remove(&self, name: &str) {
+    fn remove(&self, name: &str) {
         // Another time will do: it is removed at the next start.
         if let Err(error) = self.disk.remove(name) {
             warn!(name, %error, "a file of the index that is of no more use could not be removed");

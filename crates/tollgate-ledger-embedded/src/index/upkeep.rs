@@ -14,8 +14,8 @@ use tracing::warn;
 use super::merge::due;
 use super::{Index, IndexError};
 
-/// How long it waits for room on a full disk before it tries again.
-const FULL_WAIT: Duration = Duration::from_secs(1);
+/// How long it waits before what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Who writes the index to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +93,8 @@ impl Upkeep {
             }
         }
         match index.trouble() {
-            // Nothing can be written, but there is room in memory.
-            Some(error) if error.is_full() && !index.is_crowded(self.run_entries) => Ok(()),
+            // Nothing can be written just now, but there is room in memory.
+            Some(error) if error.may_pass() && !index.is_crowded(self.run_entries) => Ok(()),
             trouble => trouble.map_or(Ok(()), Err),
         }
     }
@@ -122,11 +122,11 @@ impl Upkeep {
     pub(crate) fn close(mut self, journal: Checkpoint) -> Result<(), IndexError> {
         self.end_threads();
         let index = &self.shared.index;
-        if let Some(trouble) = index.trouble().filter(|trouble| !trouble.is_full()) {
+        if let Some(trouble) = index.trouble().filter(|trouble| !trouble.may_pass()) {
             return Err(trouble);
         }
         index.write_run()?;
-        index.freeze(journal, 1);
+        index.freeze_all(journal);
         index.write_run()
     }
 
@@ -188,7 +188,7 @@ impl Shared {
             self.notify();
             match written {
                 Ok(()) => is_waiting = false,
-                Err(error) if error.is_full() => self.wait_for_room(&error, &mut is_waiting),
+                Err(error) if error.may_pass() => self.wait(&error, &mut is_waiting),
                 Err(_) => return,
             }
         }
@@ -199,22 +199,23 @@ impl Shared {
         while self.wait_for(|index| due(&index.shelf.runs()).is_some()) {
             match self.index.merge_all(&self.stop, self.free_bytes_min) {
                 Ok(()) => is_waiting = false,
-                Err(error) if error.is_full() => self.wait_for_room(&error, &mut is_waiting),
-                Err(_) => {
+                Err(error) if error.is_damage() => {
                     self.notify();
                     return;
                 }
+                // Without merging lookups are slower, and nothing else.
+                Err(error) => self.wait(&error, &mut is_waiting),
             }
         }
     }
 
-    fn wait_for_room(&self, error: &IndexError, is_waiting: &mut bool) {
+    fn wait(&self, error: &IndexError, is_waiting: &mut bool) {
         if !std::mem::replace(is_waiting, true) {
-            warn!(error = %chain(error), "the index waits for room on the disk");
+            warn!(error = %chain(error), "the index cannot be written just now, and it is tried again");
         }
         let turn = self.turn();
         if !self.is_stopped() {
-            drop(self.changed.wait_timeout(turn, FULL_WAIT));
+            drop(self.changed.wait_timeout(turn, PAUSE));
         }
     }
 }

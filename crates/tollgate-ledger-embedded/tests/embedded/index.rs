@@ -1,6 +1,6 @@
 //! The index is a cache: with it a start is quick, and without it, or with a bad one, every answer is the same.
 
-use tollgate_journal::sim::SimDisk;
+use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_ledger::{Counts, Ledger, ModelSummary, Outcome, Page, QuarantineItem, Remedy};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 use tollgate_rules::BatchId;
@@ -203,4 +203,157 @@ fn a_disk_without_room_for_runs_refuses_only_what_would_need_memory() {
     assert_eq!(exported(&disk).len() as u64, n_recorded + 20);
     ledger.writer.close().expect("close");
     verify_disk(&disk.shared(), |_| {}).expect("intact");
+}
+
+/// `numbers` as batches of one group.
+fn group(numbers: std::ops::Range<u64>) -> Vec<tollgate_ledger::Entry> {
+    let batches: Vec<String> = numbers.map(|number| batch("m", &uuid(number), "1")).collect();
+    entries(&format!("[{}]", batches.join(",")))
+}
+
+/// What must hold when the batches 3 to 8, of which nobody was told, come again, and then the power fails.
+fn check_the_unacknowledged(disk: &SimDisk, seed: u64, what: &str) {
+    let (mut ledger, _) = try_open(disk).map_err(|error| chain(&error)).expect(what);
+    let outcomes = ledger.writer.record(group(3..9), received()).expect(what);
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == outcomes[0]),
+        "{what}: a group is there whole or not at all"
+    );
+    disk.cut_power(seed);
+    drop(ledger);
+    let (ledger, _) = try_open(disk).map_err(|error| chain(&error)).expect(what);
+    assert_eq!(ledger.reader.counts().n_batches, 9, "{what}");
+    assert_eq!(exported(disk).len(), 9, "{what}");
+    drop(ledger);
+    disk.kill();
+    verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect(what);
+}
+
+/// A ledger with three batches, and then a group of six, enough for a run, that `failure` ended before its sync.
+fn with_an_unfinished_group(failure: Failure) -> SimDisk {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    ledger.writer.record(group(0..3), received()).expect("record");
+    disk.fail_at(2, failure);
+    ledger.writer.record(group(3..9), received()).expect_err("not synced");
+    disk.kill();
+    disk
+}
+
+#[test]
+fn an_index_never_covers_a_group_that_is_not_durable() {
+    for failure in [Failure::Death, Failure::Error] {
+        // The process dies at each step of the start that finds the group, and then the power fails.
+        for death in 1..20 {
+            for seed in 0..30 {
+                let disk = with_an_unfinished_group(failure);
+                disk.fail_at(death, Failure::Death);
+                drop(try_open(&disk));
+                disk.cut_power(seed);
+                check_the_unacknowledged(&disk, seed, &format!("{failure:?}, death at {death}, seed {seed}"));
+            }
+        }
+        // Each step fails, and a sync that comes later does not write what this one forgot.
+        for step in 1..20 {
+            for seed in 0..10 {
+                let disk = with_an_unfinished_group(failure);
+                disk.fail_at(step, Failure::Error);
+                drop(try_open(&disk));
+                disk.kill();
+                check_the_unacknowledged(
+                    &disk,
+                    seed,
+                    &format!("{failure:?}, failure at {step}, seed {seed}"),
+                );
+            }
+        }
+    }
+}
+
+/// The largest run, which is read first when it is looked for anything old, and its length.
+fn largest_run(disk: &SimDisk) -> (String, usize) {
+    let length = |name: &String| disk.contents(name).map_or(0, |bytes| bytes.len());
+    let name = runs(disk).into_iter().max_by_key(length).expect("a run");
+    let length = length(&name);
+    (name, length)
+}
+
+#[test]
+fn a_block_that_the_disk_does_not_read_is_made_anew() {
+    let (disk, expected) = ledger_of(100);
+    let (run, _) = largest_run(&disk);
+    disk.fail_reads(&run, 0..512);
+    let (mut ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 0);
+    let posted = (0..100).map(|number| batch("m", &uuid(number), "1.5")).collect::<Vec<_>>().join(",");
+    let error = ledger.writer.record(entries(&format!("[{posted}]")), received()).expect_err("a bad place");
+    assert_eq!(error.remedy(), Remedy::Restart);
+    drop(ledger);
+    let (ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 100);
+    assert!(answers(&ledger) == expected);
+}
+
+#[test]
+fn an_end_of_a_run_that_the_disk_does_not_read_is_made_anew() {
+    let (disk, expected) = ledger_of(100);
+    let (run, length) = largest_run(&disk);
+    disk.fail_reads(&run, length - 64..length);
+    let (ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 100);
+    assert!(answers(&ledger) == expected);
+}
+
+#[test]
+fn too_many_open_files_pass() {
+    for call in 4..12 {
+        let disk = SimDisk::new();
+        let (mut ledger, _) = open(&disk);
+        disk.fail_at(call, Failure::TooManyOpen);
+        for first in [0, 6, 12] {
+            let outcomes = ledger.writer.record(group(first..first + 6), received()).expect("it passes");
+            assert_eq!(outcomes, [Outcome::Recorded; 6], "call {call}");
+        }
+        ledger.writer.close().expect("close");
+        assert_eq!(open_counting(&disk).1, 0, "call {call}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_not_filled_with_what_is_of_no_use() {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    for round in 0..6 {
+        // The run is written each time, and the checkpoint is not.
+        disk.fail_at(if round == 0 { 8 } else { 5 }, Failure::Full);
+        ledger.writer.record(group(round * 30..round * 30 + 30), received()).ok();
+        let files = disk.shared().subfolder("index").expect("the index").list().expect("its files");
+        assert!(files.len() <= 1 + usize::try_from(round).expect("few"), "{files:?}");
+    }
+}
+
+#[test]
+fn a_ledger_without_its_index_opens_on_a_full_disk() {
+    let (disk, expected) = ledger_of(30);
+    let index = disk.shared().subfolder("index").expect("the index");
+    for name in index.list().expect("its files") {
+        index.remove(&name).expect("remove");
+    }
+    disk.limit(Some(disk.used_bytes()));
+    let (ledger, _) = open(&disk);
+    assert!(answers(&ledger) == expected);
+}
+
+#[test]
+fn a_clean_close_covers_everything_however_many_units_there_are() {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    let of_unit = |number| batch("m", &uuid(number), "1").replace("u/0", &format!("u/{number}"));
+    let batches: Vec<String> = (0..40).map(of_unit).collect();
+    ledger.writer.record(entries(&format!("[{}]", batches.join(","))), received()).expect("record");
+    for number in 40..60 {
+        ledger.writer.record(group(number..number + 1), received()).expect("record");
+    }
+    ledger.writer.close().expect("close");
+    assert_eq!(open_counting(&disk).1, 0);
 }

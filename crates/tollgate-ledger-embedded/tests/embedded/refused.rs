@@ -40,3 +40,15 @@ fn a_segment_that_cannot_be_made_is_made_later() {
     assert_eq!((report.n_segments, ledger.reader.counts().n_batches), (2, 2 * N_BATCHES));
     assert_eq!(exported(&disk).len() as u64, 2 * N_BATCHES);
 }
+
+#[test]
+fn a_group_that_the_disk_has_no_room_for_is_recorded_later() {
+    for failure in [Failure::Full, Failure::OverQuota] {
+        let disk = SimDisk::new();
+        let (mut ledger, _) = open(&disk);
+        record_many(&mut ledger, 1).expect("the first group");
+        disk.fail_at(1, failure);
+        assert_eq!(record_many(&mut ledger, 2).expect_err("no room").remedy(), Remedy::FreeSpace);
+        assert_eq!(record_many(&mut ledger, 2).expect("room again"), [Outcome::Recorded; N_BATCHES as usize]);
+    }
+}
