@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tollgate_journal::{Compactor, JournalError, Keep, Reader, SealedSegment};
+use tollgate_ledger::chain;
 use tollgate_wire::Timestamp;
 use tracing::{info, warn};
 
@@ -51,7 +52,7 @@ impl Reducer {
     /// Reduces all that is old enough. What fails is logged and tried again in the next round: nothing is at risk.
     pub(crate) fn round(&self) {
         if let Err(error) = self.try_round() {
-            warn!(%error, cause = cause(&error), "old batches are kept whole for now: they could not be reduced");
+            warn!(error = %chain(&error), "old batches are kept whole for now: they could not be reduced");
         }
     }
 
@@ -70,7 +71,7 @@ impl Reducer {
                 Ok(Age::Old) => {}
                 // It is named, and what is behind it need not wait for its repair.
                 Err(error @ JournalError::Damaged { .. }) => {
-                    warn!(%error, "old batches are kept whole: their segment is damaged");
+                    warn!(error = %chain(&error), "old batches are kept whole: their segment is damaged");
                 }
                 Err(error) => return Err(error),
             }
@@ -117,7 +118,7 @@ impl Reducer {
             Ok(n_bytes) => n_bytes,
             Err(JournalError::Abandoned { .. }) => {
                 if let Some((position, why)) = unusable {
-                    warn!(error = %why, ?position, "old batches are kept whole: a record of their segment makes no sense");
+                    warn!(error = %chain(&why), ?position, "old batches are kept whole: a record of their segment makes no sense");
                 }
                 return Ok(Age::Old);
             }
@@ -153,10 +154,6 @@ fn replaced(record: &[u8], limit: i64, buffer: &mut Vec<u8>) -> Result<Keep, Unu
         }
         None => Keep::Whole,
     })
-}
-
-fn cause(error: &JournalError) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
 /// Reduces now and then, until it is dropped.

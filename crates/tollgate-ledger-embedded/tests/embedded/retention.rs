@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_journal::sealed_segments;
 use tollgate_journal::sim::{Failure, SimDisk};
-use tollgate_ledger::{Ledger, Outcome, Page};
+use tollgate_ledger::{Ledger, Outcome, Page, Remedy};
 use tollgate_ledger_embedded::{
     BodyDropped, EmbeddedLedger, Export, Options, Retention, UpkeepMode, verify_disk,
 };
@@ -195,6 +195,21 @@ fn a_round_that_a_power_cut_ends_anywhere_loses_nothing() {
             break;
         }
     }
+}
+
+#[test]
+fn on_a_full_disk_it_is_what_makes_room() {
+    let disk = ledger();
+    let full = Options { segment_bytes_max: 8 << 10, free_bytes_min: 9 << 10, ..five_days() };
+    disk.limit(Some(disk.used_bytes() + full.free_bytes_min));
+    let new = || entries(&format!("[{}]", body(999)));
+    let mut ledger = open_with(&disk, Options { retention: None, ..full });
+    let error = ledger.writer.record(new(), on_day(20)).expect_err("the reserve is not for recording");
+    assert_eq!(error.remedy(), Remedy::FreeSpace, "{}", chain(&error));
+    drop(ledger);
+    let mut ledger = open_with(&disk, full);
+    assert!(1 <= n_compacted(&disk));
+    assert_eq!(ledger.writer.record(new(), on_day(20)).expect("there is room"), [Outcome::Recorded]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is got out of a damaged ledger.
 
 use tollgate_journal::sim::{Failure, SimDisk};
+use tollgate_journal::{Journal, Kind, Records};
 use tollgate_ledger::{Outcome, Page};
 use tollgate_ledger_embedded::{
     EmbeddedLedger, Loss, Options, Retention, SalvageReport, salvage, salvage_disk, verify_disk,
@@ -149,6 +150,41 @@ fn a_batch_that_was_recorded_twice_counts_once() {
         2 * (N_GROUPS + n_later)
     });
     verify_disk(&to.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+}
+
+/// The record of that batch.
+#[track_caller]
+fn record_of(body: &str) -> Vec<u8> {
+    let disk = SimDisk::new();
+    let (mut ledger, _) = open(&disk);
+    ledger.writer.record(entries(&format!("[{body}]")), on_day(0)).expect("record");
+    records(&disk).remove(0)
+}
+
+#[test]
+fn what_no_ledger_writes_is_given_up_record_by_record() {
+    let disk = SimDisk::new();
+    let options = tollgate_journal::Options::for_testing(Kind::new("ledger"));
+    let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+    let (one, two) = (record_of(&body(1)), record_of(&body(2)));
+    let other = record_of(&body(1).replace("\"value\":\"1\"", "\"value\":\"7\""));
+    let of_the_future = [&[9][..], &one[1..]].concat();
+    for group in [&[&one[..], &one][..], &[&other, &two], &[&of_the_future]] {
+        let mut records = Records::default();
+        group.iter().for_each(|record| records.push(record));
+        journal.append(&records).expect("append");
+    }
+    drop(journal);
+    let (to, report) = salvaged(&disk);
+    assert_eq!((report.n_batches, report.n_repeated), (2, 1), "{report:?}");
+    assert_eq!(exported(&to), [body(1), body(2)], "the first stands");
+    assert!(!report.is_whole() && report.lost_groups.is_empty());
+    let [conflict, unknown] = &report.damage[..] else { panic!("{report:?}") };
+    assert!(conflict.why.starts_with("record 0: another batch with its id"), "{conflict:?}");
+    assert!(unknown.why.contains("it has kind 9"), "{unknown:?}");
+    for stretch in [conflict, unknown] {
+        assert_eq!((stretch.loss, stretch.n_records), (Loss::Records, Some(1)));
+    }
 }
 
 #[test]
