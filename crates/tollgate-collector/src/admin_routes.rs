@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{LedgerError, ModelSummary, Page, Reader, Remedy, chain};
+use tollgate_ledger::{BodyDropped, LedgerError, ModelSummary, Page, Reader, Remedy, chain};
 use tollgate_rules::BatchId;
 use tracing::error;
 
@@ -145,6 +145,9 @@ impl Admin {
             Problem::Bug
         })?;
         answer.map_err(|failure| {
+            if std::error::Error::source(&failure).is_some_and(<dyn std::error::Error>::is::<BodyDropped>) {
+                return Problem::BodyDropped;
+            }
             error!(error = %chain(&failure), "the ledger cannot be read");
             match failure.remedy() {
                 Remedy::Retry | Remedy::FreeSpace => Problem::LedgerBusy,

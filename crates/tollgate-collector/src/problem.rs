@@ -48,6 +48,8 @@ pub(crate) enum Problem {
     NoSuchPath,
     /// There is no such model, batch or quarantined element.
     NoSuchItem { what: &'static str },
+    /// The batch is recorded, and its body is kept no longer.
+    BodyDropped,
     /// The path does not take this method.
     MethodNotAllowed,
     /// What is stored is damaged.
@@ -109,6 +111,7 @@ impl Problem {
             Self::Unrecordable => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "unrecordable", "The ledger cannot record this")
             }
+            Self::BodyDropped => (StatusCode::GONE, "body-dropped", "The batch's body was dropped"),
             Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "What is stored is damaged"),
             Self::Bug => (StatusCode::INTERNAL_SERVER_ERROR, "bug", "The collector has a bug"),
             Self::Overloaded { .. } => {
@@ -170,6 +173,11 @@ impl Problem {
             Self::NotReady { reason } => format!("Not ready: {reason}."),
             Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
+            Self::BodyDropped => {
+                "The batch counts, and a copy of it is a duplicate; retention dropped its credentials. \
+                                  `tollgate export` has what is left of it."
+                    .to_owned()
+            }
             Self::MethodNotAllowed => "The Allow header lists what it takes.".to_owned(),
             Self::Damaged => {
                 "The collector's log says what and where; `tollgate verify` checks all.".to_owned()
@@ -204,6 +212,7 @@ impl Problem {
             | Self::TooManyMetrics { .. }
             | Self::NoSuchPath
             | Self::NoSuchItem { .. }
+            | Self::BodyDropped
             | Self::MethodNotAllowed
             | Self::Unrecordable
             | Self::Damaged

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use tollgate_journal::{Disk, JournalError, RecordPosition};
-use tollgate_ledger::{LedgerError, Remedy};
+use tollgate_ledger::{BodyDropped, LedgerError, Remedy};
 use tollgate_rules::{BatchId, RecoverError};
 
 use crate::index::{Contradiction, IndexError};
@@ -108,16 +108,6 @@ pub(crate) fn mismatch(id: &BatchId) -> LedgerError {
     let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
     LedgerError::new(Remedy::Repair, step).because("what is stored does not match its digest")
 }
-
-/// A batch counts and is known for ever, but retention dropped its body.
-///
-/// It is the `source()` of the error of [`tollgate_ledger::Reader::batch`], which can never give it again. [`crate::export`] has
-/// what is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "retention dropped its credentials, and with them its body as it came; an export has what is left of it"
-)]
-pub struct BodyDropped;
 
 /// A batch of which retention dropped a part.
 pub(crate) fn dropped(id: &BatchId) -> LedgerError {

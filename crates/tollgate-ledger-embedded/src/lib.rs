@@ -35,7 +35,7 @@ mod verify;
 mod writer;
 
 pub use backup::{BackupReport, backup, backup_disk};
-pub use error::{BodyDropped, is_damage};
+pub use error::is_damage;
 pub use export::{Export, export};
 pub use index::UpkeepMode;
 pub use loss::{Loss, SalvageReport, Stretch};

@@ -47,6 +47,15 @@ impl LedgerError {
     }
 }
 
+/// A batch counts and is known for ever, but its body as it came was dropped by retention.
+///
+/// It is the `source()` of the error of [`crate::Reader::batch`], which can never give it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "retention dropped its credentials, and with them its body as it came; an export has what is left of it"
+)]
+pub struct BodyDropped;
+
 /// An error with the errors that caused it, on one line: for logs and answers.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

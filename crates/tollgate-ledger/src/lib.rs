@@ -18,7 +18,7 @@ mod outcome;
 mod read;
 mod write;
 
-pub use error::{LedgerError, Remedy, chain};
+pub use error::{BodyDropped, LedgerError, Remedy, chain};
 pub use memory::MemoryLedger;
 pub use outcome::Outcome;
 pub use read::{Counts, MeterTotal, ModelSummary, Page, QuarantineItem, Reader};

@@ -49,7 +49,8 @@ pub trait Reader: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read, or what is stored does not match its checksum.
+    /// When the store cannot be read, or what is stored does not match its checksum. With [`crate::BodyDropped`] as its source
+    /// when the batch is recorded and its body is kept no longer.
     fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError>;
 
     /// Quarantined elements in the order of their ids, from after `page.cursor` (an id in decimal).

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tollgate_collector::{Collector, Settings};
 use tollgate_ledger::{
-    Counts, LedgerError, MemoryLedger, ModelSummary, Page, QuarantineItem, Reader, Remedy,
+    BodyDropped, Counts, LedgerError, MemoryLedger, ModelSummary, Page, QuarantineItem, Reader, Remedy,
 };
 use tollgate_rules::BatchId;
 
@@ -275,8 +275,9 @@ impl Reader for Failing {
         Err(LedgerError::new(Remedy::Retry, "read segment 7"))
     }
 
-    fn batch(&self, _id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
-        Err(LedgerError::new(Remedy::Repair, "read segment 7 at 4096"))
+    fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
+        let error = LedgerError::new(Remedy::Repair, "read segment 7 at 4096");
+        Err(if &*id.batch_uuid == "old" { error.because(BodyDropped) } else { error })
     }
 
     fn quarantine(&self, _page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
@@ -293,6 +294,7 @@ async fn a_ledger_that_cannot_be_read_is_told_and_posts_go_on() {
     let damaged = running.get("/api/v1/batches/m/1").await;
     assert!(!damaged.text().contains("segment"), "where is for the log");
     damaged.problem(500, "damaged");
+    running.get("/api/v1/batches/m/old").await.problem(410, "body-dropped");
     running.get("/metrics").await.problem(500, "bug");
     assert_eq!(running.post("/metrics", post_of("model", &["1"])).await.acks("model"), ["1"]);
     assert_eq!(running.get("/healthz").await.status, 200);

@@ -17,6 +17,19 @@ pub(super) struct Filter {
 
 type Block = [u64; 8];
 
+/// A key to be looked for in many filters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probe {
+    pub(super) key: Key,
+    mask: Block,
+}
+
+impl Probe {
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, mask: mask(key) }
+    }
+}
+
 const BLOCK_BYTES: usize = size_of::<Block>();
 
 impl Filter {
@@ -34,9 +47,11 @@ impl Filter {
     }
 
     /// `false` when the key was not inserted.
-    pub(super) fn may_have(&self, key: Key) -> bool {
-        let block = &self.blocks[self.block_of(key)];
-        block.iter().zip(mask(key)).all(|(word, bits)| word & bits == bits)
+    #[inline]
+    pub(super) fn may_have(&self, probe: &Probe) -> bool {
+        let block = &self.blocks[self.block_of(probe.key)];
+        // Without an early end, so that it is a few instructions on wide registers.
+        block.iter().zip(&probe.mask).fold(0, |missing, (word, bits)| missing | (bits & !word)) == 0
     }
 
     /// In the order of the keys, so that a filter is filled from its beginning to its end.
@@ -110,8 +125,8 @@ mod tests {
         for &key in inserted {
             filter.insert(key);
         }
-        assert!(inserted.iter().all(|&key| filter.may_have(key)));
-        let n_false = others.iter().filter(|&&key| filter.may_have(key)).count();
+        assert!(inserted.iter().all(|&key| filter.may_have(&Probe::new(key))));
+        let n_false = others.iter().filter(|&&key| filter.may_have(&Probe::new(key))).count();
         assert!(n_false < 60, "{n_false} of 20,000 look as if they were there");
         let mut read = Filter::empty();
         for bytes in filter.blocks() {
@@ -123,6 +138,6 @@ mod tests {
     #[test]
     fn a_filter_without_keys_has_none() {
         let filter = Filter::new(0);
-        assert!(keys(100).into_iter().all(|key| !filter.may_have(key)));
+        assert!(keys(100).into_iter().all(|key| !filter.may_have(&Probe::new(key))));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_journal::{Disk, DiskFile};
 
 use super::block::{self, BLOCK_BYTES, BLOCK_ENTRIES, Block, Entry, Known};
-use super::filter::Filter;
+use super::filter::{Filter, Probe};
 use super::{IndexError, Key};
 
 const MAGIC: [u8; 8] = *b"\xF5tgrunx\n";
@@ -109,8 +109,8 @@ impl Run {
     }
 
     /// `false` when the key is not in this run; does not read the disk.
-    pub(super) fn may_have(&self, key: Key) -> bool {
-        self.filter.may_have(key)
+    pub(super) fn may_have(&self, probe: &Probe) -> bool {
+        self.filter.may_have(probe)
     }
 
     /// Looks for a key; reads one block.
@@ -349,7 +349,7 @@ mod tests {
             let written = write(&*disk, n, &entries);
             let run = Arc::new(Run::open(&*disk, written.stated).expect("open"));
             for (key, known) in &entries {
-                assert!(run.may_have(*key));
+                assert!(run.may_have(&Probe::new(*key)));
                 assert_eq!(run.find(*key).expect("readable"), Some(*known));
                 assert_eq!(run.find(Key(key.0 + 1)).expect("readable"), None);
             }

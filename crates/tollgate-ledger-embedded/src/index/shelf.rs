@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::block::{Entry, Known};
 use super::checkpoint::{self, Stored};
+use super::filter::Probe;
 use super::merge::{due, merge};
 use super::run::{Run, RunWriter, run_name};
 use super::{IndexError, Key, KeyMaker};
@@ -173,14 +174,12 @@ impl Shelf {
     }
 }
 
-/// Looks for keys in runs.
+/// Looks for a key in runs.
 pub(super) fn find(runs: &Runs, key: Key) -> Result<Option<Known>, IndexError> {
-    for run in runs.iter().filter(|run| run.may_have(key)) {
-        if let Some(known) = run.find(key)? {
-            return Ok(Some(known));
-        }
-    }
-    Ok(None)
+    let mut found = [None];
+    find_missing(runs, &[key], &mut found)?;
+    let [found] = found;
+    Ok(found)
 }
 
 /// Looks for the keys for which nothing is found yet.
@@ -188,12 +187,17 @@ pub(super) fn find(runs: &Runs, key: Key) -> Result<Option<Known>, IndexError> {
 /// Run by run, and not key by key: a filter is larger than the processor's cache, and so the next look into it does
 /// not wait for the one before.
 pub(super) fn find_missing(runs: &Runs, keys: &[Key], found: &mut [Option<Known>]) -> Result<(), IndexError> {
+    let missing = found.iter().enumerate().filter(|(_, known)| known.is_none());
+    let mut probes: Vec<(usize, Probe)> = missing.map(|(at, _)| (at, Probe::new(keys[at]))).collect();
     let mut hits = Vec::new();
     for run in runs.iter() {
         hits.clear();
-        hits.extend((0..keys.len()).filter(|&at| found[at].is_none() && run.may_have(keys[at])));
+        hits.extend(probes.iter().filter(|(_, probe)| run.may_have(probe)).map(|(at, _)| *at));
         for &at in &hits {
             found[at] = run.find(keys[at])?;
+        }
+        if hits.iter().any(|&at| found[at].is_some()) {
+            probes.retain(|(at, _)| found[*at].is_none());
         }
     }
     Ok(())

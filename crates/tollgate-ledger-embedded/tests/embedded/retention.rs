@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use tollgate_journal::sealed_segments;
 use tollgate_journal::sim::{Failure, SimDisk};
-use tollgate_ledger::{Ledger, Outcome, Page, Remedy};
-use tollgate_ledger_embedded::{
-    BodyDropped, EmbeddedLedger, Export, Options, Retention, UpkeepMode, verify_disk,
-};
+use tollgate_ledger::{BodyDropped, Ledger, Outcome, Page, Remedy};
+use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options, Retention, UpkeepMode, verify_disk};
 use tollgate_rules::{BatchId, Digest};
 
 use crate::common::{
