@@ -20,6 +20,7 @@ mod exit;
 mod ledger;
 mod listing;
 mod logging;
+mod open_files;
 mod output;
 mod progress;
 mod words;

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::configuration::{self, Configuration};
 use crate::exit::{self, Exit};
-use crate::{ledger, logging, output};
+use crate::{ledger, logging, open_files, output};
 
 /// Runs a collector until SIGTERM or SIGINT (Ctrl-C).
 ///
@@ -54,6 +54,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let configuration = args.flags.load()?.configuration;
     logging::start(args.log_format)?;
+    open_files::allow(configuration.collector.connections_max);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
