@@ -135,9 +135,7 @@ impl Journal {
     /// unknown whether the group is stored, and every further append fails with [`JournalError::Closed`]: only opening
     /// the journal anew can tell.
     pub fn append(&mut self, records: &Records) -> Result<GroupPosition, JournalError> {
-        if self.is_closed {
-            return Err(JournalError::Closed { path: self.disk.folder().into() });
-        }
+        self.check_open()?;
         let n_records = records.len();
         let n_records = match u32::try_from(n_records) {
             Ok(n_records) if records.fit() => n_records,
@@ -161,9 +159,7 @@ impl Journal {
     ///
     /// As [`Journal::append`].
     pub fn append_packed<P: Borrow<Packed>>(&mut self, parts: &[P]) -> Result<GroupPosition, JournalError> {
-        if self.is_closed {
-            return Err(JournalError::Closed { path: self.disk.folder().into() });
-        }
+        self.check_open()?;
         let parts: Vec<&Packed> = parts.iter().map(Borrow::borrow).collect();
         let n_records: usize = parts.iter().map(|part| part.n_records).sum();
         let bytes: u64 = parts.iter().map(|part| part.payload_bytes as u64).sum();
@@ -185,6 +181,10 @@ impl Journal {
                 self.append_payload(n_records, form, &payload)
             }
         }
+    }
+
+    fn check_open(&self) -> Result<(), JournalError> {
+        if self.is_closed { Err(JournalError::Closed { path: self.disk.folder().into() }) } else { Ok(()) }
     }
 
     /// Writes the group with `payload`, which is stored as it is given.

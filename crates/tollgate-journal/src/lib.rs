@@ -51,5 +51,6 @@ pub use reader::Reader;
 pub use records::Records;
 pub use recovery::Recovery;
 pub use salvage::{Damage, Salvaged, salvage};
+pub use segment::write_whole;
 pub use verify::{Verified, verify};
 pub use visitor::{Progress, Visitor};

@@ -72,7 +72,7 @@ pub(crate) fn open_to_read(
 }
 
 /// Writes all of `parts`, one after the other and in one call: a short write is a failed one.
-pub(crate) fn write_whole(file: &dyn DiskFile, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+pub fn write_whole(file: &dyn DiskFile, parts: &[&[u8]], offset: u64) -> io::Result<()> {
     let n_bytes: usize = parts.iter().map(|part| part.len()).sum();
     let n_written = file.write_at(parts, offset)?;
     if n_written == n_bytes {

@@ -74,14 +74,7 @@ impl DiskFile for SimFile {
     fn truncate(&self, length: u64) -> io::Result<()> {
         let mut state = self.state()?;
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        match state.next_course() {
-            Course::Succeeds => {}
-            Course::Dies(part) if 128 <= part => {}
-            Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(OTHER)),
-            Course::WritesHalfAndFails => return Err(failed(FULL)),
-            Course::Fails(refusal) => return Err(failed(refusal)),
-        }
+        state.next_course().whole_or_not()?;
         state.files[self.file].change(Change::Truncate { length });
         if state.is_dead { Err(dead()) } else { Ok(()) }
     }

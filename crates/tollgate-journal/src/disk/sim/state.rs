@@ -42,6 +42,20 @@ pub(super) enum Course {
     Fails(Refusal),
 }
 
+impl Course {
+    /// Of a call that is carried out as a whole or not at all: whether it is. It may still be the last one of its process.
+    pub(super) fn whole_or_not(self) -> io::Result<()> {
+        match self {
+            Self::Succeeds => Ok(()),
+            Self::Dies(part) if 128 <= part => Ok(()),
+            Self::Dies(_) => Err(dead()),
+            Self::WritesHalf => Err(failed(OTHER)),
+            Self::WritesHalfAndFails => Err(failed(FULL)),
+            Self::Fails(refusal) => Err(failed(refusal)),
+        }
+    }
+}
+
 /// Why a call does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -83,14 +97,7 @@ impl State {
 
     /// Carries out a change of names, as the course has it.
     pub(super) fn change_names(&mut self, change: NameChange) -> io::Result<()> {
-        match self.next_course() {
-            Course::Succeeds => {}
-            Course::Dies(part) if 128 <= part => {}
-            Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(OTHER)),
-            Course::WritesHalfAndFails => return Err(failed(FULL)),
-            Course::Fails(refusal) => return Err(failed(refusal)),
-        }
+        self.next_course().whole_or_not()?;
         change.apply(&mut self.names);
         self.pending_names.push(change);
         if self.is_dead { Err(dead()) } else { Ok(()) }
@@ -142,12 +149,7 @@ impl State {
         self.n_syncs += 1;
         match self.next_course() {
             Course::Succeeds if self.lies.skips_sync_folder => return Ok(()),
-            Course::Succeeds => {}
-            Course::Dies(part) if 128 <= part => {}
-            Course::Dies(_) => return Err(dead()),
-            Course::WritesHalf => return Err(failed(OTHER)),
-            Course::WritesHalfAndFails => return Err(failed(FULL)),
-            Course::Fails(refusal) => return Err(failed(refusal)),
+            course => course.whole_or_not()?,
         }
         self.sync_names(prefix);
         if self.is_dead { Err(dead()) } else { Ok(()) }
