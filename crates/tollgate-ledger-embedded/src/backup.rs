@@ -22,8 +22,8 @@ pub struct BackupReport {
 
 /// Copies the ledger in `dir`, which a collector may have open, into the new or empty folder `target`.
 ///
-/// What is copied was durable, and is all that was recorded up to some moment while this ran; each group is checked on the
-/// way. The index is not copied: whoever opens the copy makes it anew. A copy that was cut short can be opened by nobody.
+/// What is copied is all that was recorded up to some moment while this ran, at its end perhaps a group that was just being made
+/// durable; each group is checked on the way. The index is not copied: whoever opens the copy makes it anew. A copy that was cut short can be opened by nobody.
 ///
 /// # Errors
 ///

@@ -2,9 +2,7 @@
 
 use std::error::Error as _;
 
-use std::sync::Arc;
-
-use tollgate_journal::{Disk, JournalError, RecordPosition};
+use tollgate_journal::{JournalError, RecordPosition};
 use tollgate_ledger::{BodyDropped, LedgerError, Remedy};
 use tollgate_rules::{BatchId, RecoverError};
 
@@ -65,16 +63,12 @@ pub(crate) fn at_read(step: impl Into<String>) -> impl FnOnce(JournalError) -> L
     }
 }
 
-/// The index knows group `sequence`, and the journal does not have it.
-pub(crate) fn groups_missing(disk: &Arc<dyn Disk>, step: String, sequence: u64) -> LedgerError {
-    // Damage on the way to that group tells more.
-    let found = match tollgate_journal::verify(disk, |_, _| {}) {
-        Ok(verified) if verified.end.sequence < sequence => {
-            format!("ends with group {}", verified.end.sequence)
-        }
-        Ok(_) => "has another one".to_owned(),
-        Err(JournalError::Missing { .. }) => "has no segment".to_owned(),
-        Err(error) => return at_open(step)(error),
+/// The index knows group `sequence`, and the journal, which ends with group `end`, does not have it as it was.
+pub(crate) fn groups_missing(step: String, sequence: u64, end: Option<u64>) -> LedgerError {
+    let found = match end {
+        Some(end) if end < sequence => format!("ends with group {end}"),
+        Some(_) => "has another one".to_owned(),
+        None => "has no segment".to_owned(),
     };
     let why = format!(
         "what was acknowledged is missing: the index knows group {sequence}, and the journal {found}. Put the missing \

@@ -198,7 +198,12 @@ pub(crate) fn open_parts(
     let opened = Journal::open_visiting(disk, options, &mut replay);
     let (journal, recovery) = opened.map_err(|failure| match failure {
         OpenFailure::Journal(JournalError::UnknownCheckpoint { sequence, .. }) => {
-            groups_missing(&index_disk, step, sequence)
+            // Damage on the way to that group tells more.
+            match tollgate_journal::verify(&index_disk, |_, _| {}) {
+                Ok(verified) => groups_missing(step, sequence, Some(verified.end.sequence)),
+                Err(JournalError::Missing { .. }) => groups_missing(step, sequence, None),
+                Err(error) => at_open(step)(error),
+            }
         }
         OpenFailure::Journal(error) => at_open(step)(error),
         OpenFailure::Ledger(error) => error,

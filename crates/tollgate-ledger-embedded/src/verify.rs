@@ -62,7 +62,7 @@ pub fn verify_disk(
         return Err(fault);
     }
     if let (Some((_, covered)), None) = (&check.stored, check.index_sequence) {
-        return Err(groups_missing(disk, step(), covered.sequence));
+        return Err(groups_missing(step(), covered.sequence, Some(journal.end.sequence)));
     }
     Ok(VerifyReport { journal, counts: check.seen.counts(), index_sequence: check.index_sequence })
 }

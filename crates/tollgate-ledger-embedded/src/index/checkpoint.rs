@@ -1,6 +1,6 @@
 //! What the index holds up to a place in the journal, on the disk.
 
-use tollgate_journal::{Checkpoint, Disk};
+use tollgate_journal::{Checkpoint, Disk, write_whole};
 
 use super::run::Stated;
 use super::{Facts, IndexError, KeyMaker};
@@ -75,11 +75,7 @@ fn try_write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> {
     let hash = blake3::hash(&content);
     let parts = [&MAGIC[..], &content, hash.as_bytes()];
     let file = disk.create(NEW_NAME).map_err(IndexError::disk("create", NEW_NAME))?;
-    let n_written = file.write_at(&parts, 0).map_err(IndexError::disk("write", NEW_NAME))?;
-    if n_written != parts.iter().map(|part| part.len()).sum() {
-        let short = std::io::Error::new(std::io::ErrorKind::WriteZero, "only a part was written");
-        return Err(IndexError::disk("write", NEW_NAME)(short));
-    }
+    write_whole(&*file, &parts, 0).map_err(IndexError::disk("write", NEW_NAME))?;
     file.sync_data().map_err(IndexError::disk("sync", NEW_NAME))?;
     disk.sync_folder().map_err(IndexError::disk("sync", "the folder"))
 }

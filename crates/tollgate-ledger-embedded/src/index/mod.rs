@@ -45,6 +45,7 @@ pub(crate) struct Index {
     pub(crate) keys: KeyMaker,
     live: RwLock<Live>,
     shelf: Shelf,
+    /// Why nothing more can be added: for good, or until it passes.
     trouble: Mutex<Option<IndexError>>,
 }
 

@@ -1,9 +1,8 @@
 //! A sorted run: a file of entries that never changes, with what is needed to find one of them by reading one block.
 
-use std::io;
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, DiskFile};
+use tollgate_journal::{Disk, DiskFile, write_whole};
 
 use super::block::{self, BLOCK_BYTES, BLOCK_ENTRIES, Block, Entry, Known};
 use super::filter::{Filter, Probe};
@@ -302,11 +301,8 @@ impl Output {
 
     fn write(&mut self) -> Result<(), IndexError> {
         let failed = |step| IndexError::disk(step, self.name.as_str());
-        let n_written = self.file.write_at(&[&self.bytes], self.offset).map_err(failed("write"))?;
-        if n_written != self.bytes.len() {
-            return Err(failed("write")(io::Error::new(io::ErrorKind::WriteZero, "only a part was written")));
-        }
-        self.offset += n_written as u64;
+        write_whole(&*self.file, &[&self.bytes], self.offset).map_err(failed("write"))?;
+        self.offset += self.bytes.len() as u64;
         self.bytes.clear();
         if SYNC_BYTES <= self.offset - self.synced {
             self.synced = self.offset;
