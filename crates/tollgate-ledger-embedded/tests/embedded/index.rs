@@ -357,3 +357,23 @@ fn a_clean_close_covers_everything_however_many_units_there_are() {
     ledger.writer.close().expect("close");
     assert_eq!(open_counting(&disk).1, 0);
 }
+
+#[test]
+fn merging_leaves_the_reserve_free() {
+    let disk = SimDisk::new();
+    let options = Options { free_bytes_min: 4 << 10, ..Options::for_testing() };
+    let open = || EmbeddedLedger::open_disk(disk.shared(), options, |_| {}).expect("open").0;
+    let mut ledger = open();
+    // The second group has an equal conflict, and with it too few entries for a run.
+    record(&mut ledger, 0..8);
+    assert_eq!(runs(&disk).len(), 7);
+    // Room for groups and runs beside the reserve, and for eight runs in one more form only within it.
+    for number in 8..11 {
+        disk.limit(Some(disk.used_bytes() + (4 << 10) + (16 << 10)));
+        record(&mut ledger, number..number + 1);
+    }
+    assert_eq!(runs(&disk).len(), 10, "nothing is merged");
+    disk.limit(None);
+    record(&mut ledger, 11..12);
+    assert_eq!(runs(&disk).len(), 4, "eight became one");
+}

@@ -6,6 +6,7 @@ mod contract;
 mod damage;
 mod format;
 mod index;
+mod lock;
 mod power;
 mod prepared;
 mod refused;
