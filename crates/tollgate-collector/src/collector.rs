@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollgate_ledger::Ledger;
+use tollgate_wire::Nanoseconds;
 use tracing::info;
 
 use crate::admin_routes::{self, Admin};
@@ -16,7 +17,8 @@ use crate::metrics::{ListenerName, Metrics};
 use crate::observe::observed;
 use crate::post::Post;
 use crate::server::{ConnectionLimits, Phase, Server};
-use crate::{CollectorError, Settings, commit, wire_routes};
+use crate::standings::Keeper;
+use crate::{CollectorError, CurrentTerms, Settings, Terms, commit, wire_routes};
 
 /// Connections of operators, at most: some browsers, a scraper, a probe.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -35,6 +37,7 @@ const ADMIN_DRAIN_MS: u64 = 500;
 /// A collector whose listeners are bound and do not answer yet.
 pub struct Collector {
     settings: Settings,
+    terms: Arc<CurrentTerms>,
     ledger: Ledger,
     wire: TcpListener,
     admin: TcpListener,
@@ -50,9 +53,17 @@ impl Collector {
     /// When a setting cannot work or an address cannot be bound. The ledger is dropped then, and nothing was written.
     pub async fn bind(settings: Settings, ledger: Ledger) -> Result<Self, CollectorError> {
         settings.check()?;
+        let grace_period = Nanoseconds(settings.grace_period_nanoseconds());
+        let terms = Arc::new(CurrentTerms::new(Terms { grace_period, ..Terms::default() }));
         let (wire, listen_addr) = bind("wire", settings.listen).await?;
         let (admin, admin_addr) = bind("admin", settings.admin).await?;
-        Ok(Self { settings, ledger, wire, admin, listen_addr, admin_addr })
+        Ok(Self { settings, terms, ledger, wire, admin, listen_addr, admin_addr })
+    }
+
+    /// With these terms instead of the settings' grace period alone; whoever keeps them can replace what they say.
+    #[must_use]
+    pub fn under(self, terms: Arc<CurrentTerms>) -> Self {
+        Self { terms, ..self }
     }
 
     /// Where senders post: the port is a real one also when port 0 was asked for.
@@ -80,9 +91,17 @@ impl Collector {
         let settings = self.settings;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
+        let keeper = Keeper::new(self.ledger.reader.clone(), None);
         let (queue, mut committer) =
-            commit::start(self.ledger.writer, &settings, metrics.clone(), health.clone())?;
-        let post = Arc::new(Post::new(&settings, self.ledger.preparer, queue.clone(), metrics.clone()));
+            commit::start(self.ledger.writer, keeper, &settings, metrics.clone(), health.clone())?;
+        let post = Arc::new(Post::new(
+            &settings,
+            self.terms,
+            self.ledger.preparer,
+            self.ledger.reader.clone(),
+            queue.clone(),
+            metrics.clone(),
+        ));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 
         let limits = ConnectionLimits::of(&settings);

@@ -12,12 +12,14 @@
 mod admin_routes;
 mod body;
 mod budget;
+mod claims;
 mod collector;
 mod commit;
 mod decode;
 mod decompress;
 mod error;
 mod health;
+mod jimm;
 mod metrics;
 mod observe;
 mod post;
@@ -27,9 +29,12 @@ mod reply;
 mod server;
 mod settings;
 mod sources;
+mod standings;
+mod terms;
 mod timed_writes;
 mod wire_routes;
 
 pub use collector::Collector;
 pub use error::CollectorError;
 pub use settings::Settings;
+pub use terms::{CurrentTerms, Terms};

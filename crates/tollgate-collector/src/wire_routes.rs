@@ -30,6 +30,7 @@ pub(crate) fn router(post_state: Arc<Post>) -> Router {
             router = router.route(base, post(metrics));
         }
         router = router.route(&format!("{base}/users/metrics"), post(users_metrics));
+        router = router.route(&format!("{base}/v4/jimm/metrics"), post(jimm_metrics));
     }
     router
         .fallback(async |request| refuse(request, Problem::NoSuchPath))
@@ -43,6 +44,10 @@ async fn metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Resp
 
 async fn users_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
     answer(&post, request, AnswerShape::Users).await
+}
+
+async fn jimm_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
+    answer(&post, request, AnswerShape::Jimm).await
 }
 
 async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {

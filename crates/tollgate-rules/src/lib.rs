@@ -14,9 +14,14 @@
 //!   model, unit and user.
 
 mod admit;
+mod allowance;
+mod allowances;
+mod calendar;
 mod decimal;
 mod digest;
 pub mod limits;
+mod meter;
+mod policy;
 mod posted;
 mod reason;
 mod reply;
@@ -25,15 +30,26 @@ mod series;
 mod spelling;
 mod standing;
 mod sum;
+mod tally;
+mod used;
+mod users;
 
 pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, refuse};
+pub use allowance::{Allowance, AllowanceError, AllowanceSettings};
+pub use allowances::{Account, Allowances, Subject};
+pub use calendar::{Calendar, CalendarError, Span, Window};
 pub use decimal::Decimal;
 pub use digest::Digest;
+pub use meter::{MeterKind, Meters};
+pub use policy::Policy;
 pub use posted::{Posted, comes_from_jimm, owner};
 pub use reason::Reason;
-pub use reply::{response, user_responses};
+pub use reply::{Stands, Unlimited, response, user_responses};
 pub use rollup::{Point, Rollup, hour_of, hour_start};
 pub use series::{Select, Series, Visitor};
 pub use spelling::ValueError;
 pub use standing::Standing;
 pub use sum::{Sum, SumError};
+pub use tally::{Due, Missing, ModelStanding, Tally};
+pub use used::{SeriesId, Used};
+pub use users::Users;
