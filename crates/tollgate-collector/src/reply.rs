@@ -1,7 +1,7 @@
 //! From outcomes to the bytes of the answer.
 
 use tollgate_ledger::{Outcome, Reader, chain};
-use tollgate_rules::{ModelStanding, Posted, Reason, Standing, Stands, response, user_responses};
+use tollgate_rules::{ModelStanding, Posted, Reason, Standing, Stands, Unknown, response, user_responses};
 use tollgate_wire::{EncodeError, Response, Timestamp, UserResponses, UserStatusResponse, encode, to_vec};
 use tracing::warn;
 
@@ -34,13 +34,13 @@ impl Stands for Beyond<'_> {
         self.standings.of(model_uuid)
     }
 
-    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Option<Standing> {
-        // The batches are recorded, and their acknowledgement must not fail for what cannot be read.
-        let set = self.reader.hand_status(model_uuid, unit_name).unwrap_or_else(|error| {
+    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown> {
+        let set = self.reader.hand_status(model_uuid, unit_name).map_err(|error| {
+            // The batches are recorded, and their acknowledgement must not fail for what cannot be read.
             warn!(error = %chain(&error), "a status set by hand cannot be read");
-            None
-        });
-        set.and_then(|status| status.standing(self.now))
+            Unknown
+        })?;
+        Ok(set.and_then(|status| status.standing(self.now)))
     }
 
     fn user(&self, posted: &Posted) -> Option<Box<str>> {

@@ -44,7 +44,7 @@ pub use meter::{MeterKind, Meters};
 pub use policy::Policy;
 pub use posted::{Posted, comes_from_jimm, owner};
 pub use reason::Reason;
-pub use reply::{Stands, Unlimited, response, user_responses};
+pub use reply::{Stands, Unknown, Unlimited, response, user_responses};
 pub use rollup::{Point, Rollup, hour_of, hour_start};
 pub use series::{Select, Series, Visitor};
 pub use spelling::ValueError;

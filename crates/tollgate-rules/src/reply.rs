@@ -15,11 +15,19 @@ pub trait Stands {
     fn by_allowance(&self, model_uuid: &str) -> Option<ModelStanding>;
 
     /// What was set by hand for a unit, or for the model itself when `unit_name` is empty, and counts now.
-    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Option<Standing>;
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be said.
+    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown>;
 
     /// The user who owns the model of an element.
     fn user(&self, posted: &Posted) -> Option<Box<str>>;
 }
+
+/// It cannot be said where somebody stands, so nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown;
 
 /// Nothing limits anybody: everybody is GREEN, and the user is the owner in the model's name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,8 +38,8 @@ impl Stands for Unlimited {
         Some(ModelStanding::default())
     }
 
-    fn by_hand(&self, _: &str, _: &str) -> Option<Standing> {
-        None
+    fn by_hand(&self, _: &str, _: &str) -> Result<Option<Standing>, Unknown> {
+        Ok(None)
     }
 
     fn user(&self, posted: &Posted) -> Option<Box<str>> {
@@ -40,24 +48,22 @@ impl Stands for Unlimited {
 }
 
 /// What was set by hand outranks the allowances.
-fn model_standing(stands: &impl Stands, model_uuid: &str) -> Option<Standing> {
-    stands.by_hand(model_uuid, "").or_else(|| Some(stands.by_allowance(model_uuid)?.model))
+fn model_standing(stands: &impl Stands, model_uuid: &str) -> Result<Standing, Unknown> {
+    match stands.by_hand(model_uuid, "")? {
+        Some(by_hand) => Ok(by_hand),
+        None => Ok(stands.by_allowance(model_uuid).ok_or(Unknown)?.model),
+    }
 }
 
-/// The worse of what was set by hand, or else follows from the model's allowances, and of what became of the unit's batches in this
-/// request. A status set by hand for the model takes its allowances away from the units, too.
-fn unit_standing(
-    stands: &impl Stands,
-    model_uuid: &str,
-    unit_name: &str,
-    by_request: Standing,
-) -> Option<Standing> {
-    let by_hand = stands.by_hand(model_uuid, unit_name);
-    let waived = || stands.by_hand(model_uuid, "").map(|_| Standing::default());
-    let by_allowance = || stands.by_allowance(model_uuid).map(|standing| standing.units);
-    match by_hand.or_else(waived).or_else(by_allowance) {
-        Some(standing) => Some(standing.worst(by_request)),
-        None => (by_request != Standing::default()).then_some(by_request),
+/// What was set by hand, or else follows from the model's allowances. A status set by hand for the model takes its allowances away
+/// from the units, too.
+fn unit_standing(stands: &impl Stands, model_uuid: &str, unit_name: &str) -> Result<Standing, Unknown> {
+    if let Some(by_hand) = stands.by_hand(model_uuid, unit_name)? {
+        return Ok(by_hand);
+    }
+    match stands.by_hand(model_uuid, "")? {
+        Some(_) => Ok(Standing::default()),
+        None => Ok(stands.by_allowance(model_uuid).ok_or(Unknown)?.units),
     }
 }
 
@@ -82,12 +88,16 @@ pub fn response(
         }
     }
     for ((model_uuid, unit_name), by_request) in unit_standings(posted) {
-        if let Some(standing) = unit_standing(stands, model_uuid, unit_name, by_request) {
-            responses.set_unit_status(model_uuid, unit_name, standing.status.as_str(), &standing.info);
-        }
+        // What became of the unit's batches is said in any case.
+        let standing = match unit_standing(stands, model_uuid, unit_name) {
+            Ok(standing) => standing.worst(by_request),
+            Err(Unknown) if by_request == Standing::default() => continue,
+            Err(Unknown) => by_request,
+        };
+        responses.set_unit_status(model_uuid, unit_name, standing.status.as_str(), &standing.info);
     }
     for (model_uuid, model) in &mut responses.0 {
-        if let Some(standing) = model_standing(stands, model_uuid) {
+        if let Ok(standing) = model_standing(stands, model_uuid) {
             model.model_status.status = standing.status.as_str().to_owned();
             model.model_status.info = standing.info;
         }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use tollgate_rules::{
-    Digest, ModelStanding, Posted, Reason, Standing, Stands, Unlimited, comes_from_jimm, judge, owner,
-    response, user_responses,
+    Digest, ModelStanding, Posted, Reason, Standing, Stands, Unknown, Unlimited, comes_from_jimm, judge,
+    owner, response, user_responses,
 };
 use tollgate_wire::{Document, Nanoseconds, Status, to_vec};
 
@@ -119,6 +119,8 @@ struct Said {
     /// `None` when it is not known.
     by_allowance: Option<Status>,
     by_hand: BTreeMap<(&'static str, &'static str), Status>,
+    /// Whether it cannot be read what was set.
+    is_unreadable: bool,
     user: Option<&'static str>,
 }
 
@@ -131,9 +133,12 @@ impl Stands for Said {
         })
     }
 
-    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Option<Standing> {
-        let status = *self.by_hand.get(&(model_uuid, unit_name))?;
-        Some(Standing { status, info: "by hand".to_owned() })
+    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown> {
+        if self.is_unreadable {
+            return Err(Unknown);
+        }
+        let status = self.by_hand.get(&(model_uuid, unit_name));
+        Ok(status.map(|&status| Standing { status, info: "by hand".to_owned() }))
     }
 
     fn user(&self, _: &Posted) -> Option<Box<str>> {
@@ -155,8 +160,7 @@ fn check_said(said: &Said, is_bad: bool, model_status: &str, unit_statuses: &str
     );
 }
 
-const SET_ASIDE: &str =
-    r#"batch b is in quarantine: metrics[0].value of \"pings\": \"-1\" is negative, which cannot be counted"#;
+const SET_ASIDE: &str = r#"batch b is in quarantine: metrics[0].value of \"pings\": \"-1\" is negative"#;
 
 #[test]
 fn by_hand_outranks_allowances_and_quarantine_shows_in_any_case() {
@@ -193,6 +197,9 @@ fn of_whom_nothing_is_known_nothing_is_said() {
     check_said(&Said::default(), false, r#"{"status":"","info":""}"#, "");
     let set_aside = format!(r#","unit-statuses":{{"app/0":{{"status":"AMBER","info":"{SET_ASIDE}"}}}}"#);
     check_said(&Said::default(), true, r#"{"status":"","info":""}"#, &set_aside);
+    let unreadable = Said { by_allowance: Some(Status::Red), is_unreadable: true, ..Said::default() };
+    check_said(&unreadable, false, r#"{"status":"","info":""}"#, "");
+    check_said(&unreadable, true, r#"{"status":"","info":""}"#, &set_aside);
 }
 
 #[test]

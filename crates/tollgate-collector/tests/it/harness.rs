@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tollgate_collector::{Collector, CollectorError, Settings};
+use tollgate_collector::{Collector, CollectorError, CurrentTerms, Settings};
 use tollgate_ledger::{
     Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
     Writer,
@@ -70,8 +70,18 @@ impl Running {
             .await
     }
 
+    /// On a ledger that is there already, under terms that the test may replace.
+    pub(crate) async fn under(terms: &Arc<CurrentTerms>, memory: &MemoryLedger) -> Self {
+        let collector = Collector::bind(Settings::for_testing(), memory.open()).await.expect("free ports");
+        Self::run(collector.under(terms.clone()), memory.clone())
+    }
+
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {
         let collector = Collector::bind(settings, ledger).await.expect("free ports");
+        Self::run(collector, memory)
+    }
+
+    fn run(collector: Collector, memory: MemoryLedger) -> Self {
         let (wire, admin) = (collector.listen_addr(), collector.admin_addr());
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(collector.run(async {

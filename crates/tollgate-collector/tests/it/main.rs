@@ -6,3 +6,4 @@ mod failures;
 mod harness;
 mod posts;
 mod slow;
+mod standings;
