@@ -8,7 +8,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollgate_ledger::Ledger;
-use tollgate_wire::Nanoseconds;
 use tracing::info;
 
 use crate::admin_routes::{self, Admin};
@@ -53,8 +52,8 @@ impl Collector {
     /// When a setting cannot work or an address cannot be bound. The ledger is dropped then, and nothing was written.
     pub async fn bind(settings: Settings, ledger: Ledger) -> Result<Self, CollectorError> {
         settings.check()?;
-        let grace_period = Nanoseconds(settings.grace_period_nanoseconds());
-        let terms = Arc::new(CurrentTerms::new(Terms { grace_period, ..Terms::default() }));
+        let terms = Terms { grace_period: settings.grace_period(), ..Terms::default() };
+        let terms = Arc::new(CurrentTerms::new(terms));
         let (wire, listen_addr) = bind("wire", settings.listen).await?;
         let (admin, admin_addr) = bind("admin", settings.admin).await?;
         Ok(Self { settings, terms, ledger, wire, admin, listen_addr, admin_addr })

@@ -5,10 +5,13 @@
 //! serde alone, so a new key of a section needs nothing here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use tollgate_collector::{Settings, Terms};
 use tollgate_ledger_embedded::Options;
+use tollgate_rules::{AllowanceSettings, Allowances, Policy};
 
 use crate::exit;
 
@@ -31,6 +34,28 @@ pub(crate) struct Configuration {
     pub(crate) collector: tollgate_collector::Settings,
     /// Where batches are kept.
     pub(crate) ledger: LedgerSection,
+    /// How much may be used.
+    pub(crate) allowance: Vec<AllowanceSettings>,
+}
+
+impl Configuration {
+    /// What can change while a collector runs. An error is one of usage and names what to mend.
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        let allowances = Allowances::new(&self.allowance).map_err(|error| exit::as_usage(&error.into()))?;
+        Ok(Terms {
+            policy: Arc::new(Policy { allowances, ..Policy::default() }),
+            grace_period: self.collector.grace_period(),
+        })
+    }
+
+    /// Whether what cannot change while a collector runs differs.
+    pub(crate) fn has_other_fixed_parts(&self, other: &Self) -> bool {
+        let fixed = |configuration: &Self| {
+            let collector = Settings { grace_period_seconds: 0, ..configuration.collector.clone() };
+            (collector, configuration.ledger.clone())
+        };
+        fixed(self) != fixed(other)
+    }
 }
 
 /// Where batches are kept.
@@ -88,6 +113,7 @@ impl Flags {
         let loaded = self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))?;
         let checked = loaded.configuration.collector.check();
         checked.map_err(|error| exit::as_usage(&error.into()))?;
+        loaded.configuration.terms()?;
         Ok(loaded)
     }
 
