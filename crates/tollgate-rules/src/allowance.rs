@@ -48,7 +48,6 @@ pub struct Allowance {
     pub(crate) name: Box<str>,
     pub(crate) scope: Scope,
     pub(crate) meter: Box<str>,
-    per: Window,
     limit: Sum,
     amber_from: Sum,
     calendar: Calendar,
@@ -183,7 +182,6 @@ impl Allowance {
             name: name.as_str().into(),
             scope: scope(settings)?,
             meter: meter.as_str().into(),
-            per: *per,
             limit,
             amber_from,
             calendar,
@@ -246,16 +244,8 @@ impl Allowance {
         &self.meter
     }
 
-    /// A period in words that fit after "used".
     fn when(&self, period: Span) -> String {
-        let Ok(start) = self.calendar.zoned(period.start) else { return "in total".to_owned() };
-        match self.per {
-            Window::Hour => format!("in the hour from {}", start.strftime("%Y-%m-%d %H:%M %Z")),
-            Window::Day => format!("on {}", start.strftime("%Y-%m-%d")),
-            Window::Week => format!("in the week from {}", start.strftime("%Y-%m-%d")),
-            Window::Month => format!("in {}", start.strftime("%Y-%m")),
-            Window::Total => "in total".to_owned(),
-        }
+        self.calendar.words(period)
     }
 }
 

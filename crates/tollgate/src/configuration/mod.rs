@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use tollgate_collector::{Settings, Terms};
 use tollgate_ledger_embedded::Options;
-use tollgate_rules::{AllowanceSettings, Allowances, Policy};
+use tollgate_rules::{AllowanceSettings, Allowances, MeterSettings, Meters, Policy, UserSettings, Users};
 
 use crate::exit;
 
@@ -34,6 +34,10 @@ pub(crate) struct Configuration {
     pub(crate) collector: tollgate_collector::Settings,
     /// Where batches are kept.
     pub(crate) ledger: LedgerSection,
+    /// What is metered.
+    pub(crate) meter: Vec<MeterSettings>,
+    /// Who owns which model.
+    pub(crate) user: Vec<UserSettings>,
     /// How much may be used.
     pub(crate) allowance: Vec<AllowanceSettings>,
 }
@@ -41,10 +45,15 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// What can change while a collector runs. An error is one of usage and names what to mend.
     pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
-        let allowances = Allowances::new(&self.allowance).map_err(|error| exit::as_usage(&error.into()))?;
-        Ok(Terms {
-            policy: Arc::new(Policy { allowances, ..Policy::default() }),
-            grace_period: self.collector.grace_period(),
+        let policy = self.policy().map_err(|error| exit::as_usage(&error))?;
+        Ok(Terms { policy: Arc::new(policy), grace_period: self.collector.grace_period() })
+    }
+
+    fn policy(&self) -> anyhow::Result<Policy> {
+        Ok(Policy {
+            meters: Meters::new(&self.meter)?,
+            users: Users::new(&self.user)?,
+            allowances: Allowances::new(&self.allowance)?,
         })
     }
 
@@ -241,12 +250,41 @@ mod tests {
         let flags = Flags { config: Some(path.into()), ledger: None, listen: None, admin: None };
         let loaded = flags.lay(std::iter::empty()).expect("good");
         assert_eq!(loaded.configuration, Configuration::default());
-        for (key, _) in loaded.layers.leaves() {
+        for (key, value) in loaded.layers.leaves().filter(|(_, value)| !value.is_array()) {
             assert!(
                 matches!(loaded.layers.origin(&key), Origin::File { .. }),
-                "{key:?} is not in the sample"
+                "{key:?} = {value} is not in the sample"
             );
         }
+    }
+
+    #[test]
+    fn the_examples_in_the_sample_file_are_good_and_are_printed_as_they_are() {
+        let sample = include_str!("../../../../docs/tollgate.toml");
+        // An example is a commented table; its text does not begin with a key.
+        let lines = sample.lines().filter_map(|line| line.strip_prefix("# "));
+        let is_example = |line: &&str| line.starts_with("[[") || line.contains(" = ");
+        let examples: Vec<&str> = lines.filter(is_example).collect();
+        let loaded = load(&examples.join("\n"), &[], None).expect("good examples");
+        let configuration = &loaded.configuration;
+        assert!(!configuration.meter.is_empty() && !configuration.user.is_empty(), "{examples:?}");
+        assert!(!configuration.allowance.is_empty(), "{examples:?}");
+        configuration.terms().expect("good terms");
+        let printed = print(&loaded);
+        assert_eq!(toml::from_str::<Configuration>(&printed).expect("is TOML"), *configuration, "{printed}");
+        assert!(printed.contains("[[allowance]]") && printed.contains("t.toml:"), "{printed}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let refused = |text: &str| {
+            let loaded = load(text, &[], None).expect("readable");
+            format!("{:#}", loaded.configuration.terms().err().expect("refused"))
+        };
+        let twice = "[[meter]]\nkey = 'a'\n[[meter]]\nkey = 'a'\nkind = 'gauge'\n";
+        assert!(refused(twice).contains("use a meter: its key \"a\" is that of another meter, too"));
+        let owners = "[[user]]\nname = 'a'\nmodels = ['m']\n[[user]]\nname = 'b'\nmodels = ['m']\n";
+        assert!(refused(owners).contains("both are said to own the model \"m\""));
     }
 
     #[test]

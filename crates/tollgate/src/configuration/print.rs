@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Loaded;
+use super::{Loaded, Origin};
 
 /// The column where origins start, unless a value is longer.
 const ORIGIN_COLUMN: usize = 44;
@@ -12,6 +12,11 @@ pub(crate) fn print(loaded: &Loaded) -> String {
     let mut text = String::new();
     let mut section_before = String::new();
     for (path, value) in loaded.layers.leaves() {
+        if let ([name], Value::Array(tables)) = (&path[..], value) {
+            let origin = loaded.layers.origin(&path);
+            tables.iter().for_each(|table| text.push_str(&print_table(name, table, origin)));
+            continue;
+        }
         let (section, key) = match path.split_last() {
             Some((key, section)) => (section.join("."), key),
             None => continue,
@@ -29,6 +34,18 @@ pub(crate) fn print(loaded: &Loaded) -> String {
         let origin = loaded.layers.origin(&path);
         text.push_str(&format!("{assignment:<ORIGIN_COLUMN$}  # {origin}\n"));
     }
+    text
+}
+
+/// One of several tables of a name, such as `[[allowance]]`.
+fn print_table(name: &str, table: &Value, origin: &Origin) -> String {
+    let mut text = format!("{:<ORIGIN_COLUMN$}  # {origin}\n", format!("[[{name}]]"));
+    for (key, value) in table.as_object().into_iter().flatten() {
+        if let Ok(value) = toml::Value::try_from(redacted(key, value)) {
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+    }
+    text.push('\n');
     text
 }
 

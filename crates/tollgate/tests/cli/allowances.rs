@@ -67,7 +67,9 @@ fn colours(collector: &Collector, uuid: &str, value: &str) -> [String; 2] {
 fn a_limit_that_is_crossed_shows_at_once_and_over_kills_and_ends_with_its_period() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     configure(&folder.path().join("tollgate.toml"), MONTHLY);
-    let month = |now: u64| tollgate_wire::Timestamp::from_unix(now.cast_signed(), 0).map(|time| time.to_string()[..7].to_owned());
+    let month = |now: u64| {
+        tollgate_wire::Timestamp::from_unix(now.cast_signed(), 0).map(|time| time.to_string()[..7].to_owned())
+    };
     let began = unix_now();
 
     let collector = start(folder.path());
