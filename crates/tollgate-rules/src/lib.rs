@@ -31,6 +31,7 @@ mod spelling;
 mod standing;
 mod sum;
 mod tally;
+mod usage;
 mod used;
 mod users;
 
@@ -51,5 +52,8 @@ pub use spelling::ValueError;
 pub use standing::Standing;
 pub use sum::{Sum, SumError};
 pub use tally::{Due, Missing, ModelStanding, Tally};
+pub use usage::{
+    Across, AcrossError, Aggregate, AggregateError, Dimension, DimensionError, Usage, UsageQuery, UsageRow,
+};
 pub use used::{SeriesId, Used};
 pub use users::{UserError, UserSettings, Users};

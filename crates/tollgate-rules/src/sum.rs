@@ -71,6 +71,22 @@ impl Sum {
         }
     }
 
+    /// A number of things.
+    #[must_use]
+    pub fn of_count(count: u64) -> Self {
+        Self(U384::from(count).wrapping_mul(U384::from(ONE)))
+    }
+
+    /// Divided by a number of things, rounded to 38 decimal places, half to even; divided by none it is 0.
+    #[must_use]
+    pub fn divided(&self, count: u64) -> Self {
+        let Some(count) = (count != 0).then(|| U384::from(count)) else { return Self::default() };
+        let (quotient, rest) = self.0.div_rem(count);
+        let twice = rest.wrapping_shl(1);
+        let is_up = count < twice || (count == twice && quotient.bit(0));
+        Self(quotient.wrapping_add(U384::from(is_up)))
+    }
+
     /// For storing: fixed length, and in the order of the sums.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 48] {
