@@ -75,8 +75,8 @@ enum Message {
 /// The entries of one request on their way into the ledger.
 struct Job {
     request: Prepared,
-    /// Of each entry.
-    n_metrics: Vec<usize>,
+    /// Of each entry; `None` of one that nobody posted.
+    n_metrics: Vec<Option<usize>>,
     claim: Claim,
     answer: oneshot::Sender<Result<Recorded, Unrecorded>>,
     /// Given back when the job is taken into a group.
@@ -148,7 +148,7 @@ impl CommitQueue {
     pub(crate) async fn commit(
         &self,
         request: Prepared,
-        n_metrics: Vec<usize>,
+        n_metrics: Vec<Option<usize>>,
         claim: Claim,
         reservation: Reservation,
     ) -> Result<Recorded, Unrecorded> {
@@ -275,13 +275,7 @@ impl CommitterThread {
         match recorded {
             Ok(outcomes) => {
                 assert_eq!(outcomes.len(), n_entries, "a ledger gives one outcome for each entry");
-                let n_metrics = outcomes
-                    .iter()
-                    .zip(&n_metrics_each)
-                    .filter(|(outcome, _)| **outcome == Outcome::Recorded)
-                    .map(|(_, n_metrics)| n_metrics)
-                    .sum();
-                self.metrics.count_group(&outcomes, n_metrics, took);
+                self.metrics.count_group(&outcomes, &n_metrics_each, took);
                 self.health.set_recorded();
                 debug!(
                     n_batches = n_entries,

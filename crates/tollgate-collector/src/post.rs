@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::SystemTime;
 
 use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{Outcome, Prepared, Preparer, Reader};
+use tollgate_ledger::{Entry, Outcome, Prepared, Preparer, Reader};
 use tollgate_rules::Posted;
 use tollgate_wire::Timestamp;
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
+use crate::act::now;
 use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
@@ -77,6 +77,11 @@ impl Post {
             terms,
             reader,
         }
+    }
+
+    /// What counts now.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.get()
     }
 
     /// Records what was posted and gives the body of the answer, which counts as held until it has been written.
@@ -168,8 +173,8 @@ struct Decided {
     request: Prepared,
     /// When it came.
     received: Timestamp,
-    /// Of each element.
-    n_metrics: Vec<usize>,
+    /// Of each element that was posted.
+    n_metrics: Vec<Option<usize>>,
     /// What it brings to the allowances.
     claim: Claim,
     /// What its answer needs.
@@ -201,10 +206,13 @@ impl Decider {
         };
         let Decoded { entries, posted } = decode(&document, self.batches_max, &mut reservation)?;
         drop(document);
-        let n_metrics = entries.iter().map(|entry| entry.batch().map_or(0, |batch| batch.readings().len()));
+        let n_metrics = entries.iter().map(|entry| match entry {
+            Entry::Act(_) => None,
+            entry => Some(entry.batch().map_or(0, |batch| batch.readings().len())),
+        });
         let n_metrics = n_metrics.collect();
-        #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole request")]
-        let received = Timestamp::from_system_time(SystemTime::now());
+        // One time for the whole request.
+        let received = now();
         let claim = Claim::new(self.terms.policy.clone(), &*self.reader, &entries, received);
         let request = self.preparer.prepare(entries, received);
         Ok(Decided { request, received, n_metrics, claim, posted, reservation })

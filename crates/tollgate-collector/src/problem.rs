@@ -44,6 +44,10 @@ pub(crate) enum Problem {
     NotReady { reason: &'static str },
     /// A parameter of a query is not understood.
     BadParameter { reason: String },
+    /// An element stays in quarantine, for it cannot be counted.
+    CannotCount { reason: String },
+    /// A page of another site had a browser send this.
+    CrossSite,
     /// There is nothing at this path.
     NoSuchPath,
     /// There is no such model, batch or quarantined element.
@@ -87,6 +91,12 @@ impl Problem {
             }
             Self::BadParameter { .. } => {
                 (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not understood")
+            }
+            Self::CannotCount { .. } => {
+                (StatusCode::CONFLICT, "cannot-count", "The element cannot be counted")
+            }
+            Self::CrossSite => {
+                (StatusCode::FORBIDDEN, "cross-site", "A page of another site must not do this")
             }
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
             Self::NoSuchItem { .. } => (StatusCode::NOT_FOUND, "no-such-item", "There is no such thing"),
@@ -171,6 +181,12 @@ impl Problem {
                     .to_owned()
             }
             Self::NotReady { reason } => format!("Not ready: {reason}."),
+            Self::CannotCount { reason } => format!("It stays in quarantine: {reason}."),
+            Self::CrossSite => {
+                "Send it without the headers Origin and Sec-Fetch-Site, or from a page of this \
+                                listener. Nothing was changed."
+                    .to_owned()
+            }
             Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
             Self::BodyDropped => {
@@ -207,6 +223,8 @@ impl Problem {
             Self::BadJson { .. }
             | Self::BadCompression { .. }
             | Self::BadParameter { .. }
+            | Self::CannotCount { .. }
+            | Self::CrossSite
             | Self::NotReady { .. }
             | Self::TooManyBatches { .. }
             | Self::TooManyMetrics { .. }

@@ -45,6 +45,15 @@ pub trait Reader: Send + Sync {
     /// When the store cannot be read.
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError>;
 
+    /// The name of one model in its newest batch; `None` when it has no recorded batch.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn model_name(&self, model_uuid: &str) -> Result<Option<String>, LedgerError> {
+        Ok(self.model(model_uuid)?.map(|model| model.model_name))
+    }
+
     /// The canonical JSON of one recorded batch: the bytes of [`tollgate_rules::Admitted::body`].
     ///
     /// # Errors
@@ -74,7 +83,7 @@ pub trait Reader: Send + Sync {
     /// [`crate::BadCursor`] as its source).
     fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError>;
 
-    /// Shows `visitor` what the readings of the series asked for come to, hour by hour.
+    /// Shows `visitor` what the readings of the series asked for come to, hour by hour. The visitor may ask other questions meanwhile.
     ///
     /// # Errors
     ///

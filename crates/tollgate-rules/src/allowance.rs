@@ -238,6 +238,18 @@ impl Allowance {
         }
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How much may be used.
+    #[must_use]
+    pub fn limit(&self) -> &Sum {
+        &self.limit
+    }
+
     /// What is limited.
     #[must_use]
     pub fn meter(&self) -> &str {

@@ -260,7 +260,7 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if method != "HEAD" && 200 <= status {
+        if method != "HEAD" && 200 <= status && status != 204 {
             let length = answer.header("content-length").expect("a length").parse().expect("a number");
             while self.unread.len() < length {
                 self.read_more().await?;

@@ -1,5 +1,6 @@
 //! A collector over real sockets, on the reference ledger or on one that fails by a script.
 
+mod acts;
 mod admin;
 mod bad_input;
 mod failures;
@@ -7,3 +8,4 @@ mod harness;
 mod posts;
 mod slow;
 mod standings;
+mod usage;
