@@ -10,13 +10,18 @@
 //!   says how much of everything is admitted.
 //! - [`Decimal`] is one value, exactly; [`Sum`] is what many of them come to.
 //! - [`Posted`] is what the answer needs of an element while the ledger has it.
+//! - [`KeyRing`], [`mint`] and [`authorize`] are about credentials, which are [`Macaroon`]s.
 //! - [`response`] and [`user_responses`] build the answer from them: acknowledgements, and a [`Standing`] for each
 //!   model, unit and user.
 
 mod admit;
+mod charm_url;
+mod credential;
 mod decimal;
 mod digest;
+mod hex;
 pub mod limits;
+mod macaroon;
 mod posted;
 mod reason;
 mod reply;
@@ -25,8 +30,14 @@ mod standing;
 mod sum;
 
 pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, refuse};
+pub use charm_url::CharmUrl;
+pub use credential::{
+    Authorization, Claim, CredentialError, CredentialId, KeyRing, KeyRingError, TermError, Terms, authorize,
+    authorize_batch, mint,
+};
 pub use decimal::Decimal;
 pub use digest::Digest;
+pub use macaroon::{Macaroon, MacaroonError, Secret};
 pub use posted::{Posted, comes_from_jimm, owner};
 pub use reason::Reason;
 pub use reply::{response, user_responses};
