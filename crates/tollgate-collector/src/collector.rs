@@ -11,6 +11,8 @@ use tollgate_ledger::Ledger;
 use tracing::info;
 
 use crate::admin_routes::{self, Admin};
+use crate::credential_routes::Issuer;
+use crate::credentials::Credentials;
 use crate::health::Health;
 use crate::metrics::{ListenerName, Metrics};
 use crate::observe::observed;
@@ -35,6 +37,7 @@ const ADMIN_DRAIN_MS: u64 = 500;
 /// A collector whose listeners are bound and do not answer yet.
 pub struct Collector {
     settings: Settings,
+    credentials: Credentials,
     ledger: Ledger,
     wire: TcpListener,
     admin: TcpListener,
@@ -52,7 +55,14 @@ impl Collector {
         settings.check()?;
         let (wire, listen_addr) = bind("wire", settings.listen).await?;
         let (admin, admin_addr) = bind("admin", settings.admin).await?;
-        Ok(Self { settings, ledger, wire, admin, listen_addr, admin_addr })
+        let credentials = Credentials::default();
+        Ok(Self { settings, credentials, ledger, wire, admin, listen_addr, admin_addr })
+    }
+
+    /// With these keys and plans instead of none.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
     }
 
     /// Where senders post: the port is a real one also when port 0 was asked for.
@@ -75,21 +85,24 @@ impl Collector {
     /// # Errors
     ///
     /// When the ledger failed for good: everybody who waited was answered 503, and the process should exit non-zero so
-    /// that the next one recovers. Also when a part of the collector panicked.
+    /// that the next one recovers. Also when a part of the collector panicked, and at once when the settings require credentials
+    /// and there are no keys.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
         let settings = self.settings;
+        self.credentials.check(&settings)?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
         let (queue, mut committer) =
             commit::start(self.ledger.writer, &settings, metrics.clone(), health.clone())?;
         let post = Arc::new(Post::new(&settings, self.ledger.preparer, queue.clone(), metrics.clone()));
+        let issuer = Arc::new(Issuer::new(self.credentials, post.clone(), &settings));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 
         let limits = ConnectionLimits::of(&settings);
         let wire = Listener::start(Server {
             name: ListenerName::wire,
             listener: self.wire,
-            router: observed(wire_routes::router(post), ListenerName::wire, metrics.clone()),
+            router: observed(wire_routes::router(post, issuer), ListenerName::wire, metrics.clone()),
             limits,
             metrics: metrics.clone(),
         });

@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tollgate_collector::{Collector, CollectorError, Settings};
+use tollgate_collector::{Collector, CollectorError, Credentials, Settings};
 use tollgate_ledger::{
     Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
     Writer,
@@ -70,8 +70,18 @@ impl Running {
             .await
     }
 
+    /// With keys and plans.
+    pub(crate) async fn issuing(credentials: Credentials) -> Self {
+        let memory = MemoryLedger::default();
+        let collector = Collector::bind(Settings::for_testing(), memory.open()).await.expect("free ports");
+        Self::of(collector.with_credentials(credentials), memory)
+    }
+
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {
-        let collector = Collector::bind(settings, ledger).await.expect("free ports");
+        Self::of(Collector::bind(settings, ledger).await.expect("free ports"), memory)
+    }
+
+    fn of(collector: Collector, memory: MemoryLedger) -> Self {
         let (wire, admin) = (collector.listen_addr(), collector.admin_addr());
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(collector.run(async {

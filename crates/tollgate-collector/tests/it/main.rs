@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+mod credentials;
 mod failures;
 mod harness;
 mod posts;
