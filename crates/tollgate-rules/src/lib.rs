@@ -33,7 +33,7 @@ pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, 
 pub use charm_url::CharmUrl;
 pub use credential::{
     Authorization, Claim, CredentialError, CredentialId, KeyRing, KeyRingError, TermError, Terms, authorize,
-    authorize_batch, mint,
+    authorize_batch, mint, verify,
 };
 pub use decimal::Decimal;
 pub use digest::Digest;

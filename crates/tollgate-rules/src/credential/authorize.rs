@@ -78,7 +78,7 @@ pub fn authorize(
     let macaroons = Macaroon::parse(credentials).map_err(CredentialError::Malformed)?;
     let mut authorization: Option<Authorization> = None;
     for macaroon in &macaroons {
-        let id = verified(macaroon, keys)?;
+        let id = verify(macaroon, keys)?;
         let said = Authorization::by(macaroon, &id, claim, now)?;
         if is_revoked(&id.credential_id) {
             return Err(CredentialError::Revoked { credential_id: id.credential_id });
@@ -91,8 +91,12 @@ pub fn authorize(
     authorization.ok_or(CredentialError::Missing)
 }
 
-/// Whether it is ours and unchanged, but for conditions that were added.
-fn verified(macaroon: &Macaroon, keys: &KeyRing) -> Result<CredentialId, CredentialError> {
+/// Whether a macaroon is a credential made with one of these keys and unchanged, but for conditions that were added.
+///
+/// # Errors
+///
+/// When it is not.
+pub fn verify(macaroon: &Macaroon, keys: &KeyRing) -> Result<CredentialId, CredentialError> {
     let id = CredentialId::of(macaroon).map_err(CredentialError::Malformed)?;
     let root_key =
         keys.root_key(&id).ok_or_else(|| CredentialError::UnknownKey { key_id: excerpt(&id.key_id) })?;

@@ -49,6 +49,11 @@ pub enum KeyRingError {
         /// Which, from 1.
         line: usize,
     },
+    /// A new key's id that cannot be one.
+    #[error(
+        "use the key id: it may have up to {KEY_ID_BYTES_MAX} of the letters a to z and A to Z, digits, `-`, `_` and `.`"
+    )]
+    NewKeyId,
     /// An id that another key has.
     #[error("use the key id in line {line}: an earlier line has the same")]
     SameId {
@@ -107,7 +112,7 @@ impl KeyRing {
         if is_key_id(key_id) {
             Ok(format!("{key_id} {}\n", to_hex(&secret)))
         } else {
-            Err(KeyRingError::KeyId { line: 1 })
+            Err(KeyRingError::NewKeyId)
         }
     }
 

@@ -6,7 +6,7 @@ mod id;
 mod keys;
 mod terms;
 
-pub use authorize::{Authorization, Claim, authorize, authorize_batch};
+pub use authorize::{Authorization, Claim, authorize, authorize_batch, verify};
 pub use error::CredentialError;
 pub use id::CredentialId;
 pub use keys::{KeyRing, KeyRingError};

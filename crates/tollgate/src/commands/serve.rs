@@ -69,6 +69,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow::Result<Exit> {
     let mut stop = Stop::listen().context("listen for signals")?;
     let mut again = Stop::listen().context("listen for signals")?;
+    let credentials = configuration.credentials()?;
     let location = configuration.ledger.location.clone();
     // On a thread of its own: a long journal takes minutes to read, and who asks to stop should not wait for that.
     let opening = spawn_blocking(move || ledger::open(&configuration.ledger));
@@ -81,6 +82,7 @@ async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow
         }
     };
     let collector = Collector::bind(configuration.collector, ledger).await.map_err(usage_or_failure)?;
+    let collector = collector.with_credentials(credentials);
     announce(&collector, &location);
 
     let first = async {
@@ -114,7 +116,9 @@ fn announce(collector: &Collector, location: &str) {
 
 fn usage_or_failure(error: CollectorError) -> anyhow::Error {
     match error {
-        CollectorError::AdminExposed { .. } | CollectorError::Setting { .. } => exit::as_usage(&error.into()),
+        CollectorError::AdminExposed { .. }
+        | CollectorError::Setting { .. }
+        | CollectorError::Plan { .. } => exit::as_usage(&error.into()),
         CollectorError::Ledger { .. } | CollectorError::Committer => exit::as_ledger_failure(&error.into()),
         CollectorError::Bind { .. } | CollectorError::Thread { .. } | CollectorError::Listener { .. } => {
             error.into()

@@ -4,13 +4,14 @@
 //! module lays the sources over one another and remembers where each value came from. It reads values through
 //! serde alone, so a new key of a section needs nothing here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use tollgate_collector::{CredentialSettings, Credentials, Plan};
 use tollgate_ledger_embedded::Options;
 
-use crate::exit;
+use crate::{exit, keys};
 
 mod environment;
 mod file;
@@ -29,8 +30,25 @@ use origin::Origin;
 pub(crate) struct Configuration {
     /// The HTTP side.
     pub(crate) collector: tollgate_collector::Settings,
+    /// How credentials are made.
+    pub(crate) credential: CredentialSettings,
     /// Where batches are kept.
     pub(crate) ledger: LedgerSection,
+    /// What charms can be charged by.
+    #[serde(rename = "plan")]
+    pub(crate) plans: Vec<Plan>,
+}
+
+impl Configuration {
+    /// Keys, plans, and whether batches need credentials. Reads the key file. Every error is one of usage.
+    pub(crate) fn credentials(&self) -> anyhow::Result<Credentials> {
+        let path = &self.credential.keys_file;
+        let keys = (!path.is_empty()).then(|| keys::read(Path::new(path))).transpose();
+        let keys = keys.map_err(|error| exit::as_usage(&error))?;
+        let credentials =
+            Credentials::new(&self.collector, self.credential.clone(), self.plans.clone(), keys);
+        credentials.map_err(|error| exit::as_usage(&error.into()))
+    }
 }
 
 /// Where batches are kept.
@@ -88,6 +106,7 @@ impl Flags {
         let loaded = self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))?;
         let checked = loaded.configuration.collector.check();
         checked.map_err(|error| exit::as_usage(&error.into()))?;
+        loaded.configuration.credentials()?;
         Ok(loaded)
     }
 
@@ -215,12 +234,37 @@ mod tests {
         let flags = Flags { config: Some(path.into()), ledger: None, listen: None, admin: None };
         let loaded = flags.lay(std::iter::empty()).expect("good");
         assert_eq!(loaded.configuration, Configuration::default());
+        let text = std::fs::read_to_string(path).expect("read");
         for (key, _) in loaded.layers.leaves() {
+            if let [list] = &key[..] {
+                assert!(text.contains(&format!("\n# [[{list}]]\n")), "{list:?} is not in the sample");
+                continue;
+            }
             assert!(
                 matches!(loaded.layers.origin(&key), Origin::File { .. }),
                 "{key:?} is not in the sample"
             );
         }
+    }
+
+    #[test]
+    fn plans_are_read_and_printed_as_tables() {
+        let text = "[[plan]]\nurl = 'a/b'\ncharms = ['ch:x']\ndefault = true\n\n[[plan]]\nurl = 'a/c'\n";
+        let loaded = load(text, &[], None).expect("good");
+        let [one, other] = &loaded.configuration.plans[..] else { panic!("two plans") };
+        assert_eq!(
+            (&*one.url, &*one.charms, one.default, &*other.url),
+            ("a/b", &["ch:x".to_owned()][..], true, "a/c")
+        );
+        let printed = print(&loaded);
+        assert!(printed.contains("[[plan]]"), "{printed}");
+        assert_eq!(toml::from_str::<Configuration>(&printed).expect("is TOML"), loaded.configuration);
+
+        let variables = [("TOLLGATE_PLAN", "[{ url = 'a/d' }]")];
+        let loaded = load("", &variables, None).expect("good");
+        assert_eq!(loaded.configuration.plans[0].url, "a/d");
+        check_refused("[[plan]]\nurl = 'a/b'\nprize = 1\n", &[], &["line 3", "prize", "`price`"]);
+        check_refused("[[plan]]\ncharms = []\n", &[], &["line 1", "url"]);
     }
 
     #[test]

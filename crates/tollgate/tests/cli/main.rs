@@ -3,6 +3,7 @@
 mod check;
 mod collector;
 mod config;
+mod credential;
 mod demo;
 mod help;
 mod serve;
