@@ -37,7 +37,7 @@ const ADMIN_DRAIN_MS: u64 = 500;
 /// A collector whose listeners are bound and do not answer yet.
 pub struct Collector {
     settings: Settings,
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
     ledger: Ledger,
     wire: TcpListener,
     admin: TcpListener,
@@ -55,14 +55,14 @@ impl Collector {
         settings.check()?;
         let (wire, listen_addr) = bind("wire", settings.listen).await?;
         let (admin, admin_addr) = bind("admin", settings.admin).await?;
-        let credentials = Credentials::default();
+        let credentials = Arc::new(Credentials::default());
         Ok(Self { settings, credentials, ledger, wire, admin, listen_addr, admin_addr })
     }
 
     /// With these keys and plans instead of none.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Self {
-        Self { credentials, ..self }
+        Self { credentials: Arc::new(credentials), ..self }
     }
 
     /// Where senders post: the port is a real one also when port 0 was asked for.
@@ -94,7 +94,13 @@ impl Collector {
         let health = Arc::new(Health::new());
         let (queue, mut committer) =
             commit::start(self.ledger.writer, &settings, metrics.clone(), health.clone())?;
-        let post = Arc::new(Post::new(&settings, self.ledger.preparer, queue.clone(), metrics.clone()));
+        let post = Arc::new(Post::new(
+            &settings,
+            self.credentials.clone(),
+            self.ledger.preparer,
+            queue.clone(),
+            metrics.clone(),
+        ));
         let issuer = Arc::new(Issuer::new(self.credentials, post.clone(), &settings));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 

@@ -34,13 +34,13 @@ const JIMM_CHARM: &str = "cs:~canonical/jimm-0";
 
 /// What hands credentials out.
 pub(crate) struct Issuer {
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
     post: Arc<Post>,
     limits: BodyLimits,
 }
 
 impl Issuer {
-    pub(crate) fn new(credentials: Credentials, post: Arc<Post>, settings: &Settings) -> Self {
+    pub(crate) fn new(credentials: Arc<Credentials>, post: Arc<Post>, settings: &Settings) -> Self {
         let limits = BodyLimits {
             body_bytes_max: REQUEST_BYTES_MAX,
             compressed_bytes_max: REQUEST_BYTES_MAX,

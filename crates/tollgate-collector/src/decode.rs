@@ -1,10 +1,11 @@
 //! From a document to what is recorded: each element admitted or set aside.
 
 use tollgate_ledger::Entry;
-use tollgate_rules::{Posted, Reading, judge, limits};
-use tollgate_wire::Document;
+use tollgate_rules::{Posted, Quarantined, Reading, Verdict, judge, limits};
+use tollgate_wire::{Document, Element, Timestamp};
 
 use crate::budget::{BudgetError, Reservation};
+use crate::credentials::Credentials;
 use crate::problem::Problem;
 
 /// Metrics of one batch and labels of one metric that are kept while they are decided on. Some more than are admitted, so that
@@ -33,6 +34,8 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(
     document: &[u8],
     batches_max: usize,
+    credentials: &Credentials,
+    received: Timestamp,
     reservation: &mut Reservation,
 ) -> Result<Decoded, Problem> {
     let mut decoded = Decoded::default();
@@ -47,7 +50,7 @@ pub(crate) fn decode(
         if batches_max == decoded.entries.len() {
             return Err(Problem::TooManyBatches { batches_max });
         }
-        let verdict = judge(&element);
+        let verdict = gate(credentials, received, &element, judge(&element));
         let posted = Posted::new(&element, &verdict);
         let entry = Entry::from(verdict);
         n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
@@ -57,6 +60,18 @@ pub(crate) fn decode(
     }
     reservation.shrink_to(document.len() + n_bytes);
     Ok(decoded)
+}
+
+/// Sets aside what could be counted and lacks the credential that it needs.
+fn gate(credentials: &Credentials, received: Timestamp, element: &Element<'_>, verdict: Verdict) -> Verdict {
+    let batch = element.batch.as_ref().ok();
+    let refusal = batch.and_then(|batch| credentials.refuse(batch, received, |_id| false));
+    match (verdict, refusal) {
+        (Verdict::Admitted(admitted), Some(reason)) => {
+            Verdict::Quarantined(Quarantined::refused(admitted, reason))
+        }
+        (verdict, _) => verdict,
+    }
 }
 
 fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {

@@ -18,6 +18,7 @@ use crate::Settings;
 use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
+use crate::credentials::Credentials;
 use crate::decode::{Decoded, decode};
 use crate::decompress::{Encoding, decompress};
 use crate::metrics::Metrics;
@@ -42,6 +43,7 @@ pub(crate) struct Post {
     pub(crate) budget: Budget,
     pub(crate) queue: CommitQueue,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) credentials: Arc<Credentials>,
     preparer: Arc<dyn Preparer>,
     /// As many as there are cores: what decodes beyond that only takes memory.
     workers: Arc<Semaphore>,
@@ -55,6 +57,7 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn new(
         settings: &Settings,
+        credentials: Arc<Credentials>,
         preparer: Arc<dyn Preparer>,
         queue: CommitQueue,
         metrics: Arc<Metrics>,
@@ -64,6 +67,7 @@ impl Post {
             budget: Budget::new(settings.in_flight_bytes_max),
             queue,
             metrics,
+            credentials,
             preparer,
             workers: Arc::new(Semaphore::new(n_workers)),
             large: Arc::new(Semaphore::new(1)),
@@ -88,9 +92,10 @@ impl Post {
         let metrics = self.metrics.clone();
         let turn = self.turn_if_large(&received).await;
         let preparer = self.preparer.clone();
+        let credentials = self.credentials.clone();
         let decide = move || {
             let _turn = turn;
-            decide(received, body_bytes_max, batches_max, &*preparer, &metrics)
+            decide(received, body_bytes_max, batches_max, &credentials, &*preparer, &metrics)
         };
         let Decided { request, n_metrics, posted, reservation } = self.work(is_small, decide).await??;
 
@@ -160,18 +165,20 @@ fn decide(
     received: Received,
     body_bytes_max: usize,
     batches_max: usize,
+    credentials: &Credentials,
     preparer: &dyn Preparer,
     metrics: &Metrics,
 ) -> Result<Decided, Problem> {
     let mut reservation = received.reservation;
     let document = decompress(received.bytes, received.encoding, body_bytes_max)?;
     metrics.count_body(document.len());
-    let Decoded { entries, posted } = decode(&document, batches_max, &mut reservation)?;
+    #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole request")]
+    let received = Timestamp::from_system_time(SystemTime::now());
+    let Decoded { entries, posted } =
+        decode(&document, batches_max, credentials, received, &mut reservation)?;
     drop(document);
     let n_metrics = entries.iter().map(|entry| entry.batch().map_or(0, |batch| batch.readings().len()));
     let n_metrics = n_metrics.collect();
-    #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole request")]
-    let received = Timestamp::from_system_time(SystemTime::now());
     Ok(Decided { request: preparer.prepare(entries, received), n_metrics, posted, reservation })
 }
 

@@ -150,13 +150,13 @@ impl Quarantined {
     /// A recorded batch's id with other content: `newcomer` is set aside, as its canonical JSON.
     #[must_use]
     pub fn conflict(newcomer: Admitted, recorded: Digest) -> Self {
-        Self {
-            id: newcomer.id,
-            unit_name: newcomer.unit_name,
-            reason: Reason::Conflict { recorded },
-            body: newcomer.body,
-            digest: newcomer.digest,
-        }
+        Self::refused(newcomer, Reason::Conflict { recorded })
+    }
+
+    /// A batch that could be counted is set aside for a reason outside of it, as its canonical JSON.
+    #[must_use]
+    pub fn refused(batch: Admitted, reason: Reason) -> Self {
+        Self { id: batch.id, unit_name: batch.unit_name, reason, body: batch.body, digest: batch.digest }
     }
 }
 

@@ -240,3 +240,47 @@ async fn credentials_cannot_be_required_without_keys() {
     let ended = running.ended().await.expect_err("it does not serve");
     assert!(matches!(ended, CollectorError::Setting { key: "require_credentials", .. }), "{ended}");
 }
+
+/// A batch of the unit `metered/0` with this credential.
+fn batch(uuid: &str, credential: &str) -> String {
+    let credentials = base64_simd::STANDARD.encode_to_string(credential);
+    format!(
+        r#"{{"uuid":"{uuid}","env-uuid":"deadbeef","unit-name":"metered/0","charm-url":"ch:amd64/jammy/metered-2","metrics":[{{"key":"pings","value":"1"}}],"credentials":"{credentials}"}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_batch_counts_only_with_the_credential_that_covers_it() {
+    let settings = Settings { require_credentials: true, ..Settings::for_testing() };
+    let keys = KeyRing::parse(KEY).expect("a key");
+    let credentials = Credentials::new(&settings, CredentialSettings::default(), plans(), Some(keys));
+    let running = Running::requiring(settings, credentials.expect("can work")).await;
+    let good = running.post("/plan/authorize", REQUEST).await.text().to_owned();
+    let other = running.post("/plan/authorize", REQUEST.replace("deadbeef", "other")).await.text().to_owned();
+
+    let post = async |uuid: &str, credential: &str| {
+        let answer = running.post("/metrics", format!("[{}]", batch(uuid, credential))).await;
+        assert_eq!(answer.acks("deadbeef"), [uuid], "acknowledged in any case");
+        answer.json()["env-responses"]["deadbeef"]["unit-statuses"]["metered/0"].clone()
+    };
+    assert_eq!(post("good", &good).await, json!({"status": "GREEN", "info": ""}));
+    assert_eq!(post("list", &format!("[{good}]\n")).await["status"], "GREEN");
+    let red = |uuid: &str, why: &str| json!({"status": "RED", "info": format!("batch {uuid} is in quarantine: {why}")});
+    assert_eq!(post("none", "").await, red("none", "the batch carries no credential"));
+    assert_eq!(post("other", &other).await, red("other", "the credential is for the model \"other\""));
+    let changed = good.replace("declared service metered", "declared service metereD");
+    assert_eq!(
+        post("changed", &changed).await,
+        red("changed", "the credential's signature is wrong: it was changed, or made elsewhere")
+    );
+    let counts = running.counts();
+    assert_eq!((counts.n_batches, counts.n_quarantined), (2, 3));
+    let listed = running.get("/api/v1/quarantine").await;
+    assert_eq!(listed.text().matches(r#""code":"credential""#).count(), 3, "{}", listed.text());
+
+    // One of a request that is refused does not harm the others.
+    let both = format!("[{},{}]", batch("a", ""), batch("b", &good));
+    let answer = running.post("/metrics", both).await;
+    assert_eq!(answer.acks("deadbeef"), ["a", "b"]);
+    assert_eq!(running.counts().n_batches, 3);
+}

@@ -72,8 +72,13 @@ impl Running {
 
     /// With keys and plans.
     pub(crate) async fn issuing(credentials: Credentials) -> Self {
+        Self::requiring(Settings::for_testing(), credentials).await
+    }
+
+    /// The same with settings that may want a credential of every batch.
+    pub(crate) async fn requiring(settings: Settings, credentials: Credentials) -> Self {
         let memory = MemoryLedger::default();
-        let collector = Collector::bind(Settings::for_testing(), memory.open()).await.expect("free ports");
+        let collector = Collector::bind(settings, memory.open()).await.expect("free ports");
         Self::of(collector.with_credentials(credentials), memory)
     }
 
