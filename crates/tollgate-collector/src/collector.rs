@@ -11,6 +11,8 @@ use tollgate_ledger::Ledger;
 use tracing::info;
 
 use crate::admin_routes::{self, Admin};
+use crate::credential_routes::Issuer;
+use crate::credentials::Credentials;
 use crate::health::Health;
 use crate::metrics::{ListenerName, Metrics};
 use crate::observe::observed;
@@ -59,6 +61,13 @@ impl Collector {
         Ok(Self { settings, terms, ledger, wire, admin, listen_addr, admin_addr })
     }
 
+    /// With these keys and plans instead of none.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        let terms = Terms { credentials: Arc::new(credentials), ..Terms::clone(&self.terms.get()) };
+        self.under(Arc::new(CurrentTerms::new(terms)))
+    }
+
     /// With these terms instead of the settings' grace period alone; whoever keeps them can replace what they say.
     #[must_use]
     pub fn under(self, terms: Arc<CurrentTerms>) -> Self {
@@ -85,9 +94,11 @@ impl Collector {
     /// # Errors
     ///
     /// When the ledger failed for good: everybody who waited was answered 503, and the process should exit non-zero so
-    /// that the next one recovers. Also when a part of the collector panicked.
+    /// that the next one recovers. Also when a part of the collector panicked, and at once when the settings require credentials
+    /// and there are no keys.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
         let settings = self.settings;
+        self.terms.get().credentials.check(&settings)?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
         let keeper = Keeper::new(self.ledger.reader.clone(), None);
@@ -101,13 +112,14 @@ impl Collector {
             queue.clone(),
             metrics.clone(),
         ));
+        let issuer = Arc::new(Issuer::new(post.clone(), &settings));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 
         let limits = ConnectionLimits::of(&settings);
         let wire = Listener::start(Server {
             name: ListenerName::wire,
             listener: self.wire,
-            router: observed(wire_routes::router(post), ListenerName::wire, metrics.clone()),
+            router: observed(wire_routes::router(post, issuer), ListenerName::wire, metrics.clone()),
             limits,
             metrics: metrics.clone(),
         });

@@ -19,6 +19,7 @@ use crate::budget::{Budget, Reservation};
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
 use crate::decode::{self, Decoded, decode};
 use crate::decompress::{Encoding, decompress};
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::reply::{AnswerShape, Beyond, reply};
@@ -204,15 +205,16 @@ impl Decider {
             AnswerShape::Jimm => translated(&document, &mut reservation)?,
             AnswerShape::ByContent | AnswerShape::Users => document,
         };
-        let Decoded { entries, posted } = decode(&document, self.batches_max, &mut reservation)?;
+        // One time for the whole request.
+        let received = now();
+        let gate = Gate::new(&self.terms.credentials, &*self.reader, received);
+        let Decoded { entries, posted } = decode(&document, self.batches_max, gate, &mut reservation)?;
         drop(document);
         let n_metrics = entries.iter().map(|entry| match entry {
             Entry::Act(_) => None,
             entry => Some(entry.batch().map_or(0, |batch| batch.readings().len())),
         });
         let n_metrics = n_metrics.collect();
-        // One time for the whole request.
-        let received = now();
         let claim = Claim::new(self.terms.policy.clone(), &*self.reader, &entries, received);
         let request = self.preparer.prepare(entries, received);
         Ok(Decided { request, received, n_metrics, claim, posted, reservation })

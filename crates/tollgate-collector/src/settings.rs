@@ -62,6 +62,9 @@ pub struct Settings {
     /// What answers carry as `new-grace-period`: how long, in seconds, a sender may go without contact before it
     /// shows RED. 0 leaves the sender's own.
     pub grace_period_seconds: u64,
+    /// Whether a batch counts only when its credential covers it. What does not goes to quarantine, is acknowledged, and its unit
+    /// shows RED.
+    pub require_credentials: bool,
 }
 
 impl Default for Settings {
@@ -83,6 +86,7 @@ impl Default for Settings {
             turn_timeout_ms: 10_000,
             drain_timeout_ms: 30_000,
             grace_period_seconds: 0,
+            require_credentials: false,
         }
     }
 }
@@ -108,6 +112,7 @@ impl Settings {
             turn_timeout_ms: 10_000,
             drain_timeout_ms: 5_000,
             grace_period_seconds: 0,
+            require_credentials: false,
         }
     }
 

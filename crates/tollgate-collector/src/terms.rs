@@ -5,6 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tollgate_rules::Policy;
 use tollgate_wire::Nanoseconds;
 
+use crate::Credentials;
+
 /// What operators decide and may decide anew at any time: each request is answered under what counts when it comes.
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
@@ -12,6 +14,8 @@ pub struct Terms {
     pub policy: Arc<Policy>,
     /// What answers carry as `new-grace-period`; 0 leaves the sender's own.
     pub grace_period: Nanoseconds,
+    /// The keys of credentials, what is handed out with them, and whether a batch needs one.
+    pub credentials: Arc<Credentials>,
 }
 
 /// The terms that count now.

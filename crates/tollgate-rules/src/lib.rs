@@ -10,6 +10,7 @@
 //!   says how much of everything is admitted.
 //! - [`Decimal`] is one value, exactly; [`Sum`] is what many of them come to.
 //! - [`Posted`] is what the answer needs of an element while the ledger has it.
+//! - [`KeyRing`], [`mint`] and [`authorize`] are about credentials, which are [`Macaroon`]s.
 //! - [`response`] and [`user_responses`] build the answer from them: acknowledgements, and a [`Standing`] for each
 //!   model, unit and user.
 
@@ -17,9 +18,13 @@ mod admit;
 mod allowance;
 mod allowances;
 mod calendar;
+mod charm_url;
+mod credential;
 mod decimal;
 mod digest;
+mod hex;
 pub mod limits;
+mod macaroon;
 mod meter;
 mod policy;
 mod posted;
@@ -39,8 +44,14 @@ pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, 
 pub use allowance::{Allowance, AllowanceError, AllowanceSettings};
 pub use allowances::{Account, Allowances, Subject};
 pub use calendar::{Calendar, CalendarError, Span, Window, WindowError};
+pub use charm_url::CharmUrl;
+pub use credential::{
+    Authorization, Claim, CredentialError, CredentialId, KeyRing, KeyRingError, TermError, Terms, authorize,
+    authorize_batch, mint, verify,
+};
 pub use decimal::Decimal;
 pub use digest::Digest;
+pub use macaroon::{Macaroon, MacaroonError, Secret};
 pub use meter::{MeterError, MeterKind, MeterSettings, Meters};
 pub use policy::Policy;
 pub use posted::{Posted, comes_from_jimm, owner};

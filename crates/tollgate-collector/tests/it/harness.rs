@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tollgate_collector::{Collector, CollectorError, CurrentTerms, Settings};
+use tollgate_collector::{Collector, CollectorError, Credentials, CurrentTerms, Settings};
 use tollgate_ledger::{
     Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
     Writer,
@@ -74,6 +74,18 @@ impl Running {
     pub(crate) async fn under(terms: &Arc<CurrentTerms>, memory: &MemoryLedger) -> Self {
         let collector = Collector::bind(Settings::for_testing(), memory.open()).await.expect("free ports");
         Self::run(collector.under(terms.clone()), memory.clone())
+    }
+
+    /// With keys and plans.
+    pub(crate) async fn issuing(credentials: Credentials) -> Self {
+        Self::requiring(Settings::for_testing(), credentials).await
+    }
+
+    /// The same with settings that may want a credential of every batch.
+    pub(crate) async fn requiring(settings: Settings, credentials: Credentials) -> Self {
+        let memory = MemoryLedger::default();
+        let collector = Collector::bind(settings, memory.open()).await.expect("free ports");
+        Self::run(collector.with_credentials(credentials), memory)
     }
 
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {

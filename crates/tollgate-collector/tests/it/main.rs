@@ -3,6 +3,7 @@
 mod acts;
 mod admin;
 mod bad_input;
+mod credentials;
 mod failures;
 mod harness;
 mod posts;

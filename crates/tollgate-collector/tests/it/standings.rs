@@ -48,6 +48,7 @@ fn terms(allowances: &[AllowanceSettings]) -> Terms {
     Terms {
         policy: Arc::new(Policy { allowances, ..Policy::default() }),
         grace_period: Nanoseconds(3_600_000_000_000),
+        ..Terms::default()
     }
 }
 

@@ -29,7 +29,8 @@ Examples:
 
 Every key of the configuration is also an environment variable: see `tollgate config --help`.
 RUST_LOG chooses what is logged, such as RUST_LOG=debug.
-SIGHUP reads meters, users, allowances and the grace period again; a bad configuration changes nothing.
+SIGHUP reads meters, users, allowances, credentials' keys and plans, and the grace period again; when anything
+in it is bad, nothing changes.
 
 Exit codes:
   0  told to stop; every request in flight was answered, or the ledger was still being opened
@@ -160,7 +161,9 @@ fn announce(collector: &Collector, location: &str) {
 
 fn usage_or_failure(error: CollectorError) -> anyhow::Error {
     match error {
-        CollectorError::AdminExposed { .. } | CollectorError::Setting { .. } => exit::as_usage(&error.into()),
+        CollectorError::AdminExposed { .. }
+        | CollectorError::Setting { .. }
+        | CollectorError::Plan { .. } => exit::as_usage(&error.into()),
         CollectorError::Ledger { .. } | CollectorError::Committer => exit::as_ledger_failure(&error.into()),
         CollectorError::Bind { .. } | CollectorError::Thread { .. } | CollectorError::Listener { .. } => {
             error.into()

@@ -12,9 +12,8 @@ pub(crate) fn print(loaded: &Loaded) -> String {
     let mut text = String::new();
     let mut section_before = String::new();
     for (path, value) in loaded.layers.leaves() {
-        if let ([name], Value::Array(tables)) = (&path[..], value) {
-            let origin = loaded.layers.origin(&path);
-            tables.iter().for_each(|table| text.push_str(&print_table(name, table, origin)));
+        if let ([list], Value::Array(tables)) = (&path[..], value) {
+            print_tables(&mut text, list, tables, loaded.layers.origin(&path));
             continue;
         }
         let (section, key) = match path.split_last() {
@@ -37,16 +36,17 @@ pub(crate) fn print(loaded: &Loaded) -> String {
     text
 }
 
-/// One of several tables of a name, such as `[[allowance]]`.
-fn print_table(name: &str, table: &Value, origin: &Origin) -> String {
-    let mut text = format!("{:<ORIGIN_COLUMN$}  # {origin}\n", format!("[[{name}]]"));
-    for (key, value) in table.as_object().into_iter().flatten() {
-        if let Ok(value) = toml::Value::try_from(redacted(key, value)) {
-            text.push_str(&format!("{key} = {value}\n"));
+/// A list of tables, such as the plans: a heading for each.
+fn print_tables(text: &mut String, list: &str, tables: &[Value], origin: &Origin) {
+    for table in tables {
+        let heading = format!("[[{list}]]");
+        text.push_str(&format!("\n{heading:<ORIGIN_COLUMN$}  # {origin}\n"));
+        for (key, value) in table.as_object().into_iter().flatten() {
+            if let Ok(value) = toml::Value::try_from(redacted(key, value)) {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
         }
     }
-    text.push('\n');
-    text
 }
 
 /// The value without what only its user may know: the password in a URL, and keys that are secrets by name.

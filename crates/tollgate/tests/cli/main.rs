@@ -4,6 +4,7 @@ mod allowances;
 mod check;
 mod collector;
 mod config;
+mod credential;
 mod demo;
 mod help;
 mod serve;
