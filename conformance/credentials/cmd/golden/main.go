@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"gopkg.in/macaroon.v2"
@@ -52,18 +53,24 @@ var macaroons = []line{
 }
 
 func main() {
-	out := json.NewEncoder(os.Stdout)
+	if err := write(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "golden: failed to", err)
+		os.Exit(1)
+	}
+}
+
+func write(to io.Writer) error {
+	out := json.NewEncoder(to)
 	out.SetEscapeHTML(false)
 	for _, each := range macaroons {
 		if err := fill(&each); err != nil {
-			fmt.Fprintf(os.Stderr, "golden: failed to make %q: %v\n", each.Name, err)
-			os.Exit(1)
+			return fmt.Errorf("make %q: %w", each.Name, err)
 		}
 		if err := out.Encode(each); err != nil {
-			fmt.Fprintln(os.Stderr, "golden: failed to write:", err)
-			os.Exit(1)
+			return fmt.Errorf("write %q: %w", each.Name, err)
 		}
 	}
+	return nil
 }
 
 // fill makes the macaroon in both versions and writes all of its forms.
