@@ -121,10 +121,10 @@ mod tests {
             for digest in [Digest([0; 16]), Digest([1; 16])] {
                 made.push(keys.element_with(model, batch, digest));
             }
-            made.push(keys.series_of(model, batch, "").key("", ""));
-            made.push(keys.series_of("", model, batch).key("", ""));
-            made.push(keys.series_of("", "", model).key(batch, ""));
-            made.push(keys.series_of("", "", "").key(model, batch));
+            made.push(keys.series_of(model, batch, "x").key("", ""));
+            made.push(keys.series_of("x", model, batch).key("", ""));
+            made.push(keys.series_of("x", "x", model).key(batch, ""));
+            made.push(keys.series_of("x", "x", "x").key(model, batch));
         }
         made.extend((0..9).map(|id| keys.quarantine(id)));
         let n_made = made.len();

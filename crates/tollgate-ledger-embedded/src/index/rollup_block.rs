@@ -148,7 +148,7 @@ mod tests {
     fn a_full_block_takes_no_more() {
         let mut writer = BlockWriter::default();
         let n_entries = (1..1_000).take_while(|&cell| writer.push(Cell(cell), &[7; 40])).count();
-        assert_eq!(n_entries, 96);
+        assert_eq!(n_entries, 97);
         let mut bytes = Vec::new();
         writer.end(&mut bytes);
         assert_eq!(bytes.len(), BLOCK_BYTES);
