@@ -19,6 +19,7 @@ mod allowance;
 mod allowances;
 mod calendar;
 mod charm_url;
+mod compact;
 mod credential;
 mod decimal;
 mod digest;
