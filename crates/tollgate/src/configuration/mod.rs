@@ -31,7 +31,7 @@ use origin::Origin;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Configuration {
     /// The HTTP side.
-    pub(crate) collector: tollgate_collector::Settings,
+    pub(crate) collector: Settings,
     /// How credentials are made.
     pub(crate) credential: CredentialSettings,
     /// Where batches are kept.
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(collector.listen.to_string(), "3.3.3.3:3");
         assert_eq!(collector.body_bytes_max, 2);
         assert_eq!(collector.connections_max, 1);
-        assert_eq!(collector.admin, tollgate_collector::Settings::default().admin);
+        assert_eq!(collector.admin, Settings::default().admin);
 
         let printed = print(&loaded);
         for (key, origin) in [
@@ -278,7 +278,7 @@ mod tests {
             }
             assert!(
                 matches!(loaded.layers.origin(&key), Origin::File { .. }),
-                "{key:?} = {value} is not in the sample"
+                "{key:?} is not in the sample"
             );
         }
     }
