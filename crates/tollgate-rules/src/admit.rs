@@ -14,7 +14,7 @@ pub struct BatchId {
     pub batch_uuid: Box<str>,
 }
 
-/// A batch that passed every check needing no I/O. [`admit`] is the only way to get one.
+/// A batch that passed every check needing no I/O. [`admit`], [`judge`] and [`judge_each`] are the only ways to get one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
     id: BatchId,
@@ -172,10 +172,17 @@ pub enum Verdict {
 /// Decides on one element of a posted document.
 #[must_use]
 pub fn judge(element: &Element<'_>) -> Verdict {
-    match &element.batch {
-        Ok(batch) => admit(batch, element.raw),
-        Err(error) => Verdict::Quarantined(refuse(error, element.raw)),
-    }
+    examine(element).conclude(Digest::of)
+}
+
+/// As [`judge`] of each of `elements`, in less time: sixteen or more digests at once are less work than one after the other.
+#[must_use]
+pub fn judge_each(elements: &[Element<'_>]) -> Vec<Verdict> {
+    let examined: Vec<Examined> = elements.iter().map(examine).collect();
+    let bodies: Vec<&[u8]> = examined.iter().filter_map(Examined::body).collect();
+    let mut digests = Digest::of_each(&bodies).into_iter();
+    let mut next_digest = |_: &[u8]| digests.next().expect("each body has a digest");
+    examined.into_iter().map(|examined| examined.conclude(&mut next_digest)).collect()
 }
 
 /// Decides on a decoded batch; `raw` is the JSON that it came as.
@@ -184,10 +191,63 @@ pub fn judge(element: &Element<'_>) -> Verdict {
 /// labels and value, times. A batch without metrics is admitted; it counts nothing.
 #[must_use]
 pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
+    examine_batch(batch, raw).conclude(Digest::of)
+}
+
+/// A verdict, but for the digest of what is admitted.
+enum Examined {
+    Admissible(Admissible),
+    Quarantined(Quarantined),
+}
+
+/// What [`Admitted`] has, but for the digest.
+struct Admissible {
+    id: BatchId,
+    model_name: Box<str>,
+    unit_name: Box<str>,
+    charm_url: Box<str>,
+    created: Timestamp,
+    readings: Box<[Reading]>,
+    body: Box<[u8]>,
+}
+
+impl Examined {
+    /// What the digest is of, where one is missing.
+    fn body(&self) -> Option<&[u8]> {
+        match self {
+            Self::Admissible(admissible) => Some(&admissible.body),
+            Self::Quarantined(_) => None,
+        }
+    }
+
+    /// The verdict, with what `digest` gives for the body.
+    fn conclude(self, digest: impl FnOnce(&[u8]) -> Digest) -> Verdict {
+        match self {
+            Self::Admissible(admissible) => {
+                let digest = digest(&admissible.body);
+                let Admissible { id, model_name, unit_name, charm_url, created, readings, body } = admissible;
+                let admitted =
+                    Admitted { id, digest, model_name, unit_name, charm_url, created, readings, body };
+                Verdict::Admitted(admitted)
+            }
+            Self::Quarantined(quarantined) => Verdict::Quarantined(quarantined),
+        }
+    }
+}
+
+fn examine(element: &Element<'_>) -> Examined {
+    match &element.batch {
+        Ok(batch) => examine_batch(batch, element.raw),
+        Err(error) => Examined::Quarantined(refuse(error, element.raw)),
+    }
+}
+
+fn examine_batch(batch: &BatchRef<'_>, raw: &str) -> Examined {
     match check(batch, raw.len()) {
-        Ok(admitted) => Verdict::Admitted(admitted),
+        Ok(admissible) => Examined::Admissible(admissible),
         Err(reason) => {
-            Verdict::Quarantined(set_aside([&batch.model_uuid, &batch.uuid, &batch.unit_name], reason, raw))
+            let names = [&*batch.model_uuid, &*batch.uuid, &*batch.unit_name];
+            Examined::Quarantined(set_aside(names, reason, raw))
         }
     }
 }
@@ -223,7 +283,7 @@ fn kept_of(raw: &str) -> Box<[u8]> {
     format!("{}… [cut: {} of {} bytes]", &raw[..end], end, raw.len()).into_bytes().into()
 }
 
-fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admitted, Reason> {
+fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admissible, Reason> {
     if batch.uuid.is_empty() {
         return Err(Reason::MissingUuid);
     }
@@ -245,8 +305,7 @@ fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admitted, Reason> {
     let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, &mut scratch));
     let readings = readings.collect::<Result<_, _>>()?;
     let body = canonical_json(batch, metrics, n_bytes)?;
-    let digest = Digest::of(&body);
-    Ok(Admitted { id, digest, model_name, unit_name, charm_url, created: batch.created, readings, body })
+    Ok(Admissible { id, model_name, unit_name, charm_url, created: batch.created, readings, body })
 }
 
 fn read(index: usize, metric: &MetricRef<'_>, scratch: &mut Vec<u8>) -> Result<Reading, Reason> {

@@ -14,6 +14,7 @@
 //!   model, unit and user.
 
 mod admit;
+mod blake3_lanes;
 mod decimal;
 mod digest;
 pub mod limits;
@@ -24,7 +25,9 @@ mod spelling;
 mod standing;
 mod sum;
 
-pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, refuse};
+pub use admit::{
+    Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, judge_each, refuse,
+};
 pub use decimal::Decimal;
 pub use digest::Digest;
 pub use posted::{Posted, comes_from_jimm, owner};
