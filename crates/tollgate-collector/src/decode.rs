@@ -117,8 +117,7 @@ fn text_bytes(document: &[u8]) -> usize {
 }
 
 fn posted_bytes(posted: &Posted) -> usize {
-    let Posted { id, model_name, unit_name, from_jimm: _, quarantined: _ } = posted;
-    [&id.model_uuid, &id.batch_uuid, model_name, unit_name].into_iter().map(|text| bytes_of(text)).sum()
+    posted.n_text_bytes() + ALLOCATION_BYTES
 }
 
 fn entry_bytes(entry: &Entry) -> usize {

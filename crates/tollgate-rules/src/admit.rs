@@ -19,12 +19,39 @@ pub struct BatchId {
 pub struct Admitted {
     id: BatchId,
     digest: Digest,
-    model_name: Box<str>,
-    unit_name: Box<str>,
-    charm_url: Box<str>,
+    names: Names,
     created: Timestamp,
     readings: Box<[Reading]>,
     body: Box<[u8]>,
+}
+
+/// The model's name, the unit's and the charm's, in one allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Names {
+    texts: Box<str>,
+    /// Where the first two end.
+    ends: [u16; 2],
+}
+
+impl Names {
+    /// None of them is over [`limits::NAME_BYTES_MAX`].
+    fn new(model: &str, unit: &str, charm: &str) -> Self {
+        let ends = [model.len(), model.len() + unit.len()];
+        let ends = ends.map(|end| u16::try_from(end).expect("the limit of names is far below 64 KiB"));
+        Self { texts: [model, unit, charm].concat().into(), ends }
+    }
+
+    fn model(&self) -> &str {
+        &self.texts[..usize::from(self.ends[0])]
+    }
+
+    fn unit(&self) -> &str {
+        &self.texts[usize::from(self.ends[0])..usize::from(self.ends[1])]
+    }
+
+    fn charm(&self) -> &str {
+        &self.texts[usize::from(self.ends[1])..]
+    }
 }
 
 /// One metric of an admitted batch, its value read exactly.
@@ -56,19 +83,19 @@ impl Admitted {
     /// The model's name; JEM and JIMM write `owner/name`.
     #[must_use]
     pub fn model_name(&self) -> &str {
-        &self.model_name
+        self.names.model()
     }
 
     /// The unit that was measured; empty for a batch of the model itself.
     #[must_use]
     pub fn unit_name(&self) -> &str {
-        &self.unit_name
+        self.names.unit()
     }
 
     /// The charm that the unit runs; empty for a batch of the model itself.
     #[must_use]
     pub fn charm_url(&self) -> &str {
-        &self.charm_url
+        self.names.charm()
     }
 
     /// When the batch was made, by its sender's clock.
@@ -152,7 +179,7 @@ impl Quarantined {
     pub fn conflict(newcomer: Admitted, recorded: Digest) -> Self {
         Self {
             id: newcomer.id,
-            unit_name: newcomer.unit_name,
+            unit_name: newcomer.names.unit().into(),
             reason: Reason::Conflict { recorded },
             body: newcomer.body,
             digest: newcomer.digest,
@@ -172,13 +199,14 @@ pub enum Verdict {
 /// Decides on one element of a posted document.
 #[must_use]
 pub fn judge(element: &Element<'_>) -> Verdict {
-    examine(element).conclude(Digest::of)
+    examine(element, &mut Vec::new()).conclude(Digest::of)
 }
 
 /// As [`judge`] of each of `elements`, in less time: sixteen or more digests at once are less work than one after the other.
 #[must_use]
 pub fn judge_each(elements: &[Element<'_>]) -> Vec<Verdict> {
-    let examined: Vec<Examined> = elements.iter().map(examine).collect();
+    let mut scratch = Vec::new();
+    let examined: Vec<Examined> = elements.iter().map(|element| examine(element, &mut scratch)).collect();
     let bodies: Vec<&[u8]> = examined.iter().filter_map(Examined::body).collect();
     let mut digests = Digest::of_each(&bodies).into_iter();
     let mut next_digest = |_: &[u8]| digests.next().expect("each body has a digest");
@@ -191,7 +219,7 @@ pub fn judge_each(elements: &[Element<'_>]) -> Vec<Verdict> {
 /// labels and value, times. A batch without metrics is admitted; it counts nothing.
 #[must_use]
 pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
-    examine_batch(batch, raw).conclude(Digest::of)
+    examine_batch(batch, raw, &mut Vec::new()).conclude(Digest::of)
 }
 
 /// A verdict, but for the digest of what is admitted.
@@ -203,9 +231,7 @@ enum Examined {
 /// What [`Admitted`] has, but for the digest.
 struct Admissible {
     id: BatchId,
-    model_name: Box<str>,
-    unit_name: Box<str>,
-    charm_url: Box<str>,
+    names: Names,
     created: Timestamp,
     readings: Box<[Reading]>,
     body: Box<[u8]>,
@@ -225,25 +251,24 @@ impl Examined {
         match self {
             Self::Admissible(admissible) => {
                 let digest = digest(&admissible.body);
-                let Admissible { id, model_name, unit_name, charm_url, created, readings, body } = admissible;
-                let admitted =
-                    Admitted { id, digest, model_name, unit_name, charm_url, created, readings, body };
-                Verdict::Admitted(admitted)
+                let Admissible { id, names, created, readings, body } = admissible;
+                Verdict::Admitted(Admitted { id, digest, names, created, readings, body })
             }
             Self::Quarantined(quarantined) => Verdict::Quarantined(quarantined),
         }
     }
 }
 
-fn examine(element: &Element<'_>) -> Examined {
+/// `scratch` is room for labels, whatever is in it.
+fn examine(element: &Element<'_>, scratch: &mut Vec<u8>) -> Examined {
     match &element.batch {
-        Ok(batch) => examine_batch(batch, element.raw),
+        Ok(batch) => examine_batch(batch, element.raw, scratch),
         Err(error) => Examined::Quarantined(refuse(error, element.raw)),
     }
 }
 
-fn examine_batch(batch: &BatchRef<'_>, raw: &str) -> Examined {
-    match check(batch, raw.len()) {
+fn examine_batch(batch: &BatchRef<'_>, raw: &str, scratch: &mut Vec<u8>) -> Examined {
+    match check(batch, raw.len(), scratch) {
         Ok(admissible) => Examined::Admissible(admissible),
         Err(reason) => {
             let names = [&*batch.model_uuid, &*batch.uuid, &*batch.unit_name];
@@ -263,10 +288,10 @@ pub fn refuse(error: &ElementError, raw: &str) -> Quarantined {
 fn set_aside([model_uuid, batch_uuid, unit_name]: [&str; 3], reason: Reason, raw: &str) -> Quarantined {
     Quarantined {
         id: BatchId {
-            model_uuid: limits::name_or_none(limits::ID_BYTES_MAX, model_uuid),
-            batch_uuid: limits::name_or_none(limits::ID_BYTES_MAX, batch_uuid),
+            model_uuid: limits::within_or_none(limits::ID_BYTES_MAX, model_uuid).into(),
+            batch_uuid: limits::within_or_none(limits::ID_BYTES_MAX, batch_uuid).into(),
         },
-        unit_name: limits::name_or_none(limits::NAME_BYTES_MAX, unit_name),
+        unit_name: limits::within_or_none(limits::NAME_BYTES_MAX, unit_name).into(),
         reason,
         body: kept_of(raw),
         digest: Digest::of(raw.as_bytes()),
@@ -283,7 +308,7 @@ fn kept_of(raw: &str) -> Box<[u8]> {
     format!("{}… [cut: {} of {} bytes]", &raw[..end], end, raw.len()).into_bytes().into()
 }
 
-fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admissible, Reason> {
+fn check(batch: &BatchRef<'_>, n_bytes: usize, scratch: &mut Vec<u8>) -> Result<Admissible, Reason> {
     if batch.uuid.is_empty() {
         return Err(Reason::MissingUuid);
     }
@@ -295,21 +320,21 @@ fn check(batch: &BatchRef<'_>, n_bytes: usize) -> Result<Admissible, Reason> {
         return Err(Reason::TooManyMetrics { n_metrics: metrics.len() });
     }
     let id = BatchId {
-        batch_uuid: within(limits::ID_BYTES_MAX, &batch.uuid, || "uuid".to_owned())?,
-        model_uuid: within(limits::ID_BYTES_MAX, &batch.model_uuid, || "env-uuid".to_owned())?,
+        batch_uuid: within(limits::ID_BYTES_MAX, &batch.uuid, || "uuid".to_owned())?.into(),
+        model_uuid: within(limits::ID_BYTES_MAX, &batch.model_uuid, || "env-uuid".to_owned())?.into(),
     };
     let model_name = within(limits::NAME_BYTES_MAX, &batch.model_name, || "model-name".to_owned())?;
     let unit_name = within(limits::NAME_BYTES_MAX, &batch.unit_name, || "unit-name".to_owned())?;
     let charm_url = within(limits::NAME_BYTES_MAX, &batch.charm_url, || "charm-url".to_owned())?;
-    let mut scratch = Vec::new();
-    let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, &mut scratch));
+    let names = Names::new(model_name, unit_name, charm_url);
+    let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, scratch));
     let readings = readings.collect::<Result<_, _>>()?;
     let body = canonical_json(batch, metrics, n_bytes)?;
-    Ok(Admissible { id, model_name, unit_name, charm_url, created: batch.created, readings, body })
+    Ok(Admissible { id, names, created: batch.created, readings, body })
 }
 
 fn read(index: usize, metric: &MetricRef<'_>, scratch: &mut Vec<u8>) -> Result<Reading, Reason> {
-    let key = within(limits::NAME_BYTES_MAX, &metric.key, || format!("metrics[{index}].key"))?;
+    let key = within(limits::NAME_BYTES_MAX, &metric.key, || format!("metrics[{index}].key"))?.into();
     let labels = labels_json(index, &metric.labels, scratch)?;
     let amount = Decimal::parse(&metric.value).map_err(|refusal| Reason::Value {
         index,
@@ -327,15 +352,15 @@ fn labels_json(index: usize, labels: &Labels<'_>, scratch: &mut Vec<u8>) -> Resu
     scratch.clear();
     tollgate_wire::encode(labels, scratch).expect("only times can fail to encode, and labels hold none");
     let json = std::str::from_utf8(scratch).expect("JSON made of strings is UTF-8");
-    within(limits::LABELS_BYTES_MAX, json, || format!("metrics[{index}].labels"))
+    within(limits::LABELS_BYTES_MAX, json, || format!("metrics[{index}].labels")).map(Into::into)
 }
 
-fn within(n_bytes_max: usize, text: &str, field: impl FnOnce() -> String) -> Result<Box<str>, Reason> {
+fn within(n_bytes_max: usize, text: &str, field: impl FnOnce() -> String) -> Result<&str, Reason> {
     let n_bytes = text.len();
     if n_bytes_max < n_bytes {
         return Err(Reason::TooLong { field: field(), n_bytes, n_bytes_max });
     }
-    Ok(text.into())
+    Ok(text)
 }
 
 /// Nearly every batch comes as canonical JSON, so `n_bytes`, its length as it came, is the length to make room for.

@@ -25,11 +25,11 @@ pub fn response(
     let mut responses = EnvironmentResponses::default();
     let mut acknowledged = HashSet::with_capacity(posted.len());
     for element in posted {
-        if acknowledged.insert(&element.id) {
-            responses.ack(&element.id.model_uuid, &element.id.batch_uuid);
+        if acknowledged.insert(element.identity()) {
+            responses.ack(element.model_uuid(), element.batch_uuid());
         }
     }
-    for ((model_uuid, unit_name), standing) in unit_standings(posted) {
+    for ((unit_name, model_uuid), standing) in unit_standings(posted) {
         responses.set_unit_status(model_uuid, unit_name, standing.status.as_str(), &standing.info);
     }
     for (model_uuid, model) in &mut responses.0 {
@@ -56,15 +56,14 @@ pub fn user_responses(
     let mut acknowledged = HashSet::with_capacity(posted.len());
     let mut standings = std::collections::BTreeMap::<&str, Standing>::new();
     for element in posted {
-        let user = owner(&element.model_name).unwrap_or_default();
+        let user = owner(element.model_name()).unwrap_or_default();
         let standing = standings.entry(user).or_default();
-        *standing = std::mem::take(standing)
-            .worst(model_standing(&element.id.model_uuid))
-            .worst(Standing::by(element));
-        let can_be_acknowledged = !element.id.batch_uuid.is_empty() && !element.id.model_uuid.is_empty();
-        if can_be_acknowledged && acknowledged.insert((user, &element.id.batch_uuid)) {
+        *standing =
+            std::mem::take(standing).worst(model_standing(element.model_uuid())).worst(Standing::by(element));
+        let can_be_acknowledged = !element.batch_uuid().is_empty() && !element.model_uuid().is_empty();
+        if can_be_acknowledged && acknowledged.insert((user, element.batch_uuid())) {
             let response = responses.0.entry(user.to_owned()).or_default();
-            response.acks.push(element.id.batch_uuid.to_string());
+            response.acks.push(element.batch_uuid().to_owned());
         }
     }
     for (user, standing) in standings {
