@@ -138,7 +138,7 @@ impl Addition {
             Record::Batch { body, .. } => {
                 let batch = Admitted::from_canonical(body)?;
                 let (key, digest) = (keys.batch(batch.id()), batch.digest());
-                Self { key, digest, added: Added::Batch { key, batch }, usage: None }
+                Self { key, digest, added: Added::Batch { key, batch: Box::new(batch) }, usage: None }
             }
             Record::Quarantined(element) => {
                 let SetAside { id, digest, .. } = *element;

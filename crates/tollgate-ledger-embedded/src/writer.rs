@@ -148,7 +148,7 @@ impl Part {
         let (ids, usage) = packed.unzip();
         let ids = ids.into_iter().flatten().map(|(key, digest)| Added::Id { key, digest });
         let some = some.into_iter().map(|addition| match addition {
-            Addition::Batch { key, batch } => Added::Batch { key, batch },
+            Addition::Batch { key, batch } => Added::Batch { key, batch: Box::new(batch) },
             Addition::Quarantined { key, id, element } => {
                 Added::Quarantined { key, id, digest: element.digest }
             }

@@ -85,8 +85,8 @@ impl Facts {
 /// Something that a durable group adds.
 #[derive(Debug)]
 pub(crate) enum Added {
-    /// A batch.
-    Batch { key: Key, batch: Admitted },
+    /// A batch. Apart from the rest, which would else be as large, and is moved about for each id.
+    Batch { key: Key, batch: Box<Admitted> },
     /// A batch, the rest of which comes with the next [`Added::Usage`].
     Id { key: Key, digest: Digest },
     /// What batches add up to that came before; no record of its own.
