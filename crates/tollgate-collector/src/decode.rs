@@ -42,10 +42,9 @@ pub(crate) fn decode(
     reservation: &mut Reservation,
 ) -> Result<Decoded, Problem> {
     let mut decoded = Decoded::default();
-    let n_document_bytes = text_bytes(document);
     let mut n_bytes = 0;
-    reserve(reservation, n_document_bytes)?;
-    let elements = Document::new(document).keeping_at_most(KEPT_MAX);
+    let (elements, n_document_bytes) = read(document, reservation)?;
+    let elements = elements.keeping_at_most(KEPT_MAX);
     let mut together = Together::default();
     for element in elements.elements() {
         let element = element.map_err(|error| Problem::BadJson {
@@ -111,9 +110,16 @@ fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem>
     })
 }
 
-/// The document and, when it has to be repaired, the text made of it: three bytes for each that is not UTF-8.
-fn text_bytes(document: &[u8]) -> usize {
-    if std::str::from_utf8(document).is_ok() { document.len() } else { 4 * document.len() }
+/// The document as text, and how many bytes it takes with the text that is made of it when it has to be repaired: three for each
+/// byte that is not UTF-8.
+fn read<'d>(document: &'d [u8], reservation: &mut Reservation) -> Result<(Document<'d>, usize), Problem> {
+    if let Ok(text) = std::str::from_utf8(document) {
+        reserve(reservation, document.len())?;
+        return Ok((Document::of_text(text), document.len()));
+    }
+    let n_bytes = 4 * document.len();
+    reserve(reservation, n_bytes)?;
+    Ok((Document::new(document), n_bytes))
 }
 
 fn posted_bytes(posted: &Posted) -> usize {
