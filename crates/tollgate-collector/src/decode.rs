@@ -5,6 +5,7 @@ use tollgate_rules::{Posted, Reading, judge_each, limits};
 use tollgate_wire::{Document, Element};
 
 use crate::budget::{BudgetError, Reservation};
+use crate::gate::Gate;
 use crate::problem::Problem;
 
 /// Metrics of one batch and labels of one metric that are kept while they are decided on. Some more than are admitted, so that
@@ -24,7 +25,8 @@ const ELEMENT_BYTES: usize = 768;
 /// What a text takes besides its bytes.
 const ALLOCATION_BYTES: usize = 16;
 
-/// A decoded document: for each element, in order, what goes into the ledger and what its answer needs.
+/// A decoded document: for each element, in order, what goes into the ledger and what its answer needs. Behind the elements may be
+/// entries that nobody posted.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
     pub(crate) entries: Vec<Entry>,
@@ -39,6 +41,7 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(
     document: &[u8],
     batches_max: usize,
+    mut gate: Gate<'_>,
     reservation: &mut Reservation,
 ) -> Result<Decoded, Problem> {
     let mut decoded = Decoded::default();
@@ -55,14 +58,15 @@ pub(crate) fn decode(
             return Err(Problem::TooManyBatches { batches_max });
         }
         if !together.has_room_for(&element) {
-            n_bytes += decoded.take(&mut together);
+            n_bytes += decoded.take(&mut together, &mut gate);
             reserve(reservation, n_document_bytes + n_bytes)?;
         }
         together.push(element);
     }
-    n_bytes += decoded.take(&mut together);
+    n_bytes += decoded.take(&mut together, &mut gate);
     reserve(reservation, n_document_bytes + n_bytes)?;
     reservation.shrink_to(document.len() + n_bytes);
+    decoded.entries.extend(gate.finish()?);
     Ok(decoded)
 }
 
@@ -88,11 +92,12 @@ impl<'d> Together<'d> {
 
 impl Decoded {
     /// Decides on the elements that waited, and says how many bytes what is kept of them takes.
-    fn take(&mut self, together: &mut Together<'_>) -> usize {
+    fn take(&mut self, together: &mut Together<'_>, gate: &mut Gate<'_>) -> usize {
         let mut n_bytes = 0;
         for (element, verdict) in together.elements.iter().zip(judge_each(&together.elements)) {
-            let posted = Posted::new(element, &verdict);
-            let entry = Entry::from(verdict);
+            let mut posted = Posted::new(element, &verdict);
+            let (entry, set_aside_for) = gate.entry(element, verdict);
+            posted.quarantined = set_aside_for;
             n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
             self.posted.push(posted);
             self.entries.push(entry);
@@ -103,7 +108,7 @@ impl Decoded {
     }
 }
 
-fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
+pub(crate) fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
     reservation.grow_to(n_bytes).map_err(|error| match error {
         BudgetError::Spent => Problem::Overloaded { what: "bytes" },
         BudgetError::NeverEnough { bytes_max } => Problem::TooManyMetrics { bytes_max },
@@ -128,7 +133,7 @@ fn posted_bytes(posted: &Posted) -> usize {
 
 fn entry_bytes(entry: &Entry) -> usize {
     match entry {
-        Entry::Batch(batch) => {
+        Entry::Batch(batch) | Entry::Refused(batch, _) => {
             let id = batch.id();
             let texts =
                 [&id.model_uuid, &id.batch_uuid, batch.model_name(), batch.unit_name(), batch.charm_url()];
@@ -140,6 +145,8 @@ fn entry_bytes(entry: &Entry) -> usize {
             let texts = [&element.id.model_uuid, &element.id.batch_uuid, &element.unit_name];
             texts.into_iter().map(|text| bytes_of(text)).sum::<usize>() + element.body.len()
         }
+        // Nobody posts these.
+        Entry::Act(_) => 0,
     }
 }
 

@@ -177,12 +177,18 @@ impl Quarantined {
     /// A recorded batch's id with other content: `newcomer` is set aside, as its canonical JSON.
     #[must_use]
     pub fn conflict(newcomer: Admitted, recorded: Digest) -> Self {
+        Self::refused(newcomer, Reason::Conflict { recorded })
+    }
+
+    /// A batch that could be counted is set aside for a reason outside of it, as its canonical JSON.
+    #[must_use]
+    pub fn refused(batch: Admitted, reason: Reason) -> Self {
         Self {
-            id: newcomer.id,
-            unit_name: newcomer.names.unit().into(),
-            reason: Reason::Conflict { recorded },
-            body: newcomer.body,
-            digest: newcomer.digest,
+            id: batch.id,
+            unit_name: batch.names.unit().into(),
+            reason,
+            body: batch.body,
+            digest: batch.digest,
         }
     }
 }

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, check, completions, config, demo, export, man, models, quarantine, salvage, serve, verify,
+    backup, check, completions, config, credential, demo, export, man, models, quarantine, salvage, serve,
+    status, usage, verify,
 };
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
@@ -37,12 +38,15 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Check(check::Args),
+    Usage(usage::Args),
+    Status(status::Args),
     Models(models::Args),
     Quarantine(quarantine::Args),
     Verify(verify::Args),
     Export(export::Args),
     Backup(backup::Args),
     Salvage(salvage::Args),
+    Credential(credential::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod credential;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod man;
@@ -14,6 +15,8 @@ pub(crate) mod models;
 pub(crate) mod quarantine;
 pub(crate) mod salvage;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod usage;
 pub(crate) mod verify;
 
 /// Does what was asked.
@@ -22,12 +25,15 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Usage(args) => usage::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Salvage(args) => salvage::run(&args),
+        Command::Credential(args) => credential::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
