@@ -19,7 +19,9 @@ const N_KILLS: &str = "20";
 ///
 /// At the first that fails.
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    steps.work("what the tests need", || needs::ensure(&[needs::C_COMPILER, durability::STRACE]))?;
+    steps.work("what the tests need", || {
+        needs::ensure(&[needs::C_COMPILER, needs::FAKETIME, durability::STRACE])
+    })?;
     steps.command(
         "unit, integration and documentation tests",
         &mut workspace.cargo(&["test", "--workspace"]),

@@ -18,7 +18,8 @@ use crate::metrics::{ListenerName, Metrics};
 use crate::observe::observed;
 use crate::post::Post;
 use crate::server::{ConnectionLimits, Phase, Server};
-use crate::{CollectorError, Settings, commit, wire_routes};
+use crate::standings::Keeper;
+use crate::{CollectorError, CurrentTerms, Settings, Terms, commit, wire_routes};
 
 /// Connections of operators, at most: some browsers, a scraper, a probe.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -37,7 +38,7 @@ const ADMIN_DRAIN_MS: u64 = 500;
 /// A collector whose listeners are bound and do not answer yet.
 pub struct Collector {
     settings: Settings,
-    credentials: Arc<Credentials>,
+    terms: Arc<CurrentTerms>,
     ledger: Ledger,
     wire: TcpListener,
     admin: TcpListener,
@@ -53,16 +54,24 @@ impl Collector {
     /// When a setting cannot work or an address cannot be bound. The ledger is dropped then, and nothing was written.
     pub async fn bind(settings: Settings, ledger: Ledger) -> Result<Self, CollectorError> {
         settings.check()?;
+        let terms = Terms { grace_period: settings.grace_period(), ..Terms::default() };
+        let terms = Arc::new(CurrentTerms::new(terms));
         let (wire, listen_addr) = bind("wire", settings.listen).await?;
         let (admin, admin_addr) = bind("admin", settings.admin).await?;
-        let credentials = Arc::new(Credentials::default());
-        Ok(Self { settings, credentials, ledger, wire, admin, listen_addr, admin_addr })
+        Ok(Self { settings, terms, ledger, wire, admin, listen_addr, admin_addr })
     }
 
     /// With these keys and plans instead of none.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Self {
-        Self { credentials: Arc::new(credentials), ..self }
+        let terms = Terms { credentials: Arc::new(credentials), ..Terms::clone(&self.terms.get()) };
+        self.under(Arc::new(CurrentTerms::new(terms)))
+    }
+
+    /// With these terms instead of the settings' grace period alone; whoever keeps them can replace what they say.
+    #[must_use]
+    pub fn under(self, terms: Arc<CurrentTerms>) -> Self {
+        Self { terms, ..self }
     }
 
     /// Where senders post: the port is a real one also when port 0 was asked for.
@@ -89,19 +98,21 @@ impl Collector {
     /// and there are no keys.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
         let settings = self.settings;
-        self.credentials.check(&settings)?;
+        self.terms.get().credentials.check(&settings)?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
+        let keeper = Keeper::new(self.ledger.reader.clone(), None);
         let (queue, mut committer) =
-            commit::start(self.ledger.writer, &settings, metrics.clone(), health.clone())?;
+            commit::start(self.ledger.writer, keeper, &settings, metrics.clone(), health.clone())?;
         let post = Arc::new(Post::new(
             &settings,
-            self.credentials.clone(),
+            self.terms,
             self.ledger.preparer,
+            self.ledger.reader.clone(),
             queue.clone(),
             metrics.clone(),
         ));
-        let issuer = Arc::new(Issuer::new(self.credentials, post.clone(), &settings));
+        let issuer = Arc::new(Issuer::new(post.clone(), &settings));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 
         let limits = ConnectionLimits::of(&settings);

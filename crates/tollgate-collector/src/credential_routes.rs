@@ -1,7 +1,6 @@
 //! Where Juju's clients ask for credentials: `juju deploy`, `juju plans`, `juju sla`, and JIMM when it makes a model.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::extract::{Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -11,11 +10,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tollgate_rules::{CredentialId, KeyRing, Macaroon, Terms, mint};
+use tollgate_rules::{CredentialId, Macaroon, Terms, mint};
 use tollgate_wire::Timestamp;
 use tracing::info;
 use uuid::Uuid;
 
+use crate::act::now;
 use crate::body::{self, BodyLimits};
 use crate::credentials::{Credentials, Plan};
 use crate::decompress::decompress;
@@ -34,19 +34,18 @@ const JIMM_CHARM: &str = "cs:~canonical/jimm-0";
 
 /// What hands credentials out.
 pub(crate) struct Issuer {
-    credentials: Arc<Credentials>,
     post: Arc<Post>,
     limits: BodyLimits,
 }
 
 impl Issuer {
-    pub(crate) fn new(credentials: Arc<Credentials>, post: Arc<Post>, settings: &Settings) -> Self {
+    pub(crate) fn new(post: Arc<Post>, settings: &Settings) -> Self {
         let limits = BodyLimits {
             body_bytes_max: REQUEST_BYTES_MAX,
             compressed_bytes_max: REQUEST_BYTES_MAX,
             timeout_ms: settings.body_timeout_ms,
         };
-        Self { credentials, post, limits }
+        Self { post, limits }
     }
 }
 
@@ -79,7 +78,7 @@ async fn authorize_plan(State(issuer): State<Arc<Issuer>>, request: Request) -> 
     let terms = Terms {
         model_uuid: Some(members.required(&["env-uuid", "model-uuid"])?),
         service: Some(members.required(&["service-name", "application"])?),
-        plan: Some(plan.url.clone()),
+        plan: Some(plan.url),
         charm_url: Some(charm_url),
         ..Terms::default()
     };
@@ -147,9 +146,10 @@ async fn plans(State(issuer): State<Arc<Issuer>>, request: Request) -> Result<Re
         created_on: &'static str,
     }
 
-    issuer.keys()?;
+    issuer.check_keys()?;
     let charm_url = OfCharm::of(&request)?;
-    let rows = issuer.credentials.plans_of(&charm_url).into_iter().map(|plan| Row {
+    let credentials = issuer.credentials();
+    let rows = credentials.plans_of(&charm_url).into_iter().map(|plan| Row {
         url: &plan.url,
         plan: definition(plan),
         // A configuration does not say, and Go's zero time is what nobody takes for a date.
@@ -165,33 +165,37 @@ fn definition(plan: &Plan) -> String {
 
 /// What a charm has when nobody chose; 404 says that somebody has to.
 async fn default_plan(State(issuer): State<Arc<Issuer>>, request: Request) -> Result<Response, ToldJuju> {
-    issuer.keys()?;
+    issuer.check_keys()?;
     let charm_url = OfCharm::of(&request)?;
     let plan = issuer.default_plan(&charm_url)?;
     Ok(Json(json!({ "url": plan.url })).into_response())
 }
 
 impl Issuer {
-    fn keys(&self) -> Result<&KeyRing, Problem> {
-        self.credentials.keys().ok_or(Problem::NoKeys)
+    /// Those that count now.
+    fn credentials(&self) -> Arc<Credentials> {
+        self.post.terms().credentials.clone()
     }
 
-    fn plan(&self, charm_url: &str, url: &str) -> Result<&Plan, Problem> {
-        let plans = self.credentials.plans_of(charm_url);
-        plans.into_iter().find(|plan| plan.url == url).ok_or(Problem::NoSuchPlan)
+    fn check_keys(&self) -> Result<(), Problem> {
+        self.credentials().keys().map(drop).ok_or(Problem::NoKeys)
     }
 
-    fn default_plan(&self, charm_url: &str) -> Result<&Plan, Problem> {
-        self.credentials.default_plan_of(charm_url).ok_or(Problem::NoDefaultPlan)
+    fn plan(&self, charm_url: &str, url: &str) -> Result<Plan, Problem> {
+        let credentials = self.credentials();
+        let plan = credentials.plans_of(charm_url).into_iter().find(|plan| plan.url == url).cloned();
+        plan.ok_or(Problem::NoSuchPlan)
+    }
+
+    fn default_plan(&self, charm_url: &str) -> Result<Plan, Problem> {
+        self.credentials().default_plan_of(charm_url).cloned().ok_or(Problem::NoDefaultPlan)
     }
 
     /// Reads who is asked for, unless nothing is handed out here.
     async fn receive(&self, request: Request) -> Result<Members, Problem> {
         let (head, body) = request.into_parts();
-        let refusal = self
-            .keys()
-            .err()
-            .or((!self.credentials.settings().self_service).then_some(Problem::NotSelfService));
+        let is_open = self.credentials().settings().self_service;
+        let refusal = self.check_keys().err().or((!is_open).then_some(Problem::NotSelfService));
         if let Some(refusal) = refusal {
             body::throw_away(&head.headers, body);
             return Err(refusal);
@@ -205,7 +209,9 @@ impl Issuer {
 
     fn hand_out(&self, kind: &'static str, terms: Terms) -> Result<Macaroon, Problem> {
         let terms = Terms { expires: self.expiry(), ..terms };
-        let minted = mint(&terms, self.keys()?, Uuid::new_v4().into_bytes());
+        let credentials = self.credentials();
+        let keys = credentials.keys().ok_or(Problem::NoKeys)?;
+        let minted = mint(&terms, keys, Uuid::new_v4().into_bytes());
         let credential =
             minted.map_err(|error| Problem::BadAuthorization { reason: format!("Failed to {error}.") })?;
         // Its own id is all of it that is ours; the rest is what somebody asked for.
@@ -216,12 +222,11 @@ impl Issuer {
     }
 
     fn expiry(&self) -> Option<Timestamp> {
-        let n_days = i64::from(self.credentials.settings().valid_days);
+        let n_days = i64::from(self.credentials().settings().valid_days);
         if n_days == 0 {
             return None;
         }
-        #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole request")]
-        let now = Timestamp::from_system_time(SystemTime::now());
+        let now = now();
         Timestamp::from_unix(now.unix_seconds() + n_days * SECONDS_A_DAY, 0)
     }
 }

@@ -1,7 +1,7 @@
 //! Who may post: the keys and plans of a collector, and whether a batch needs a credential.
 
 use serde::{Deserialize, Serialize};
-use tollgate_rules::{CharmUrl, KeyRing, Reason, authorize_batch};
+use tollgate_rules::{Authorization, CharmUrl, KeyRing, Reason, authorize_batch};
 use tollgate_wire::{BatchRef, Timestamp};
 
 use crate::{CollectorError, Settings};
@@ -112,21 +112,24 @@ impl Credentials {
         Ok(Self { settings: credential, keys, plans, are_required })
     }
 
-    /// Why a batch that could be counted is not to be, when its credential does not cover it and has to.
+    /// What the credential of a batch says that could be counted; `None` when nobody asks for one and it has none that is good.
     /// `is_revoked` is asked with a credential's id.
-    #[must_use]
-    pub fn refuse(
+    ///
+    /// # Errors
+    ///
+    /// Why the batch is not to be counted, when its credential does not cover it and has to.
+    pub fn admit(
         &self,
         batch: &BatchRef<'_>,
         now: Timestamp,
         is_revoked: impl Fn(&str) -> bool,
-    ) -> Option<Reason> {
-        if !self.are_required {
-            return None;
+    ) -> Result<Option<Authorization>, Reason> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        match authorize_batch(batch, keys, now, is_revoked) {
+            Ok(authorization) => Ok(Some(authorization)),
+            Err(refusal) if self.are_required => Err(Reason::Credential { refusal }),
+            Err(_) => Ok(None),
         }
-        let keys = self.keys.as_ref()?;
-        let authorized = authorize_batch(batch, keys, now, is_revoked);
-        authorized.err().map(|refusal| Reason::Credential { refusal })
     }
 
     /// Checks that what the settings ask for is here.
@@ -243,7 +246,8 @@ mod tests {
         let document = Document::new(body.as_bytes());
         let elements = document.batches().expect("an array");
         let batch = elements[0].batch.as_ref().expect("a batch");
-        credentials.refuse(batch, Timestamp::default(), |_| false).map(|reason| reason.to_string())
+        let admitted = credentials.admit(batch, Timestamp::default(), |_| false);
+        admitted.err().map(|reason| reason.to_string())
     }
 
     #[test]

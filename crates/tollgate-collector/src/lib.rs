@@ -10,9 +10,12 @@
 //! state of its own that would have to survive. It does not do TLS, HTTP/2 or authentication; both listeners are on
 //! loopback unless told otherwise, and the admin listener stays there.
 
+mod act;
 mod admin_routes;
+mod batch_routes;
 mod body;
 mod budget;
+mod claims;
 mod collector;
 mod commit;
 mod credential_routes;
@@ -20,20 +23,30 @@ mod credentials;
 mod decode;
 mod decompress;
 mod error;
+mod format;
+mod gate;
 mod health;
+mod jimm;
 mod metrics;
+mod model_routes;
 mod observe;
 mod post;
 mod problem;
 mod quarantine_routes;
 mod reply;
+mod revocation_routes;
 mod server;
 mod settings;
 mod sources;
+mod standings;
+mod status_routes;
+mod terms;
 mod timed_writes;
+mod usage_routes;
 mod wire_routes;
 
 pub use collector::Collector;
 pub use credentials::{CredentialSettings, Credentials, Plan};
 pub use error::CollectorError;
 pub use settings::Settings;
+pub use terms::{CurrentTerms, Terms};

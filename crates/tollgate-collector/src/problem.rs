@@ -44,6 +44,10 @@ pub(crate) enum Problem {
     NotReady { reason: &'static str },
     /// A parameter of a query is not understood.
     BadParameter { reason: String },
+    /// An element stays in quarantine, for it cannot be counted.
+    CannotCount { reason: String },
+    /// A page of another site had a browser send this.
+    CrossSite,
     /// What was asked a credential for is not understood.
     BadAuthorization { reason: String },
     /// The plan is not one that the charm can have.
@@ -97,6 +101,12 @@ impl Problem {
             }
             Self::BadParameter { .. } => {
                 (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not understood")
+            }
+            Self::CannotCount { .. } => {
+                (StatusCode::CONFLICT, "cannot-count", "The element cannot be counted")
+            }
+            Self::CrossSite => {
+                (StatusCode::FORBIDDEN, "cross-site", "A page of another site must not do this")
             }
             Self::BadAuthorization { .. } => (
                 StatusCode::BAD_REQUEST,
@@ -195,6 +205,11 @@ impl Problem {
                     .to_owned()
             }
             Self::NotReady { reason } => format!("Not ready: {reason}."),
+            Self::CannotCount { reason } => format!("It stays in quarantine: {reason}."),
+            Self::CrossSite => {
+                "Send it without the headers Origin and Sec-Fetch-Site, or from a page of this listener. Nothing was changed."
+                    .to_owned()
+            }
             Self::NoSuchPlan => {
                 "The charm cannot have this plan: GET /charm?charm-url=… lists those that it can.".to_owned()
             }
@@ -247,6 +262,8 @@ impl Problem {
             Self::BadJson { .. }
             | Self::BadCompression { .. }
             | Self::BadParameter { .. }
+            | Self::CannotCount { .. }
+            | Self::CrossSite
             | Self::NotReady { .. }
             | Self::TooManyBatches { .. }
             | Self::TooManyMetrics { .. }

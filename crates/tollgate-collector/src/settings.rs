@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tollgate_wire::Nanoseconds;
 
 use crate::CollectorError;
 
@@ -116,8 +117,10 @@ impl Settings {
     }
 
     /// The grace period as the wire format has it.
-    pub(crate) fn grace_period_nanoseconds(&self) -> i64 {
-        i64::try_from(Duration::from_secs(self.grace_period_seconds).as_nanos()).unwrap_or(i64::MAX)
+    #[must_use]
+    pub fn grace_period(&self) -> Nanoseconds {
+        let nanoseconds = Duration::from_secs(self.grace_period_seconds).as_nanos();
+        Nanoseconds(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
     }
 
     /// Checks all settings together, as [`crate::Collector::bind`] does.

@@ -31,6 +31,7 @@ pub(crate) fn router(post_state: Arc<Post>, issuer: Arc<Issuer>) -> Router {
             router = router.route(base, post(metrics));
         }
         router = router.route(&format!("{base}/users/metrics"), post(users_metrics));
+        router = router.route(&format!("{base}/v4/jimm/metrics"), post(jimm_metrics));
     }
     router
         .merge(credential_routes::router(issuer))
@@ -45,6 +46,10 @@ async fn metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Resp
 
 async fn users_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
     answer(&post, request, AnswerShape::Users).await
+}
+
+async fn jimm_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
+    answer(&post, request, AnswerShape::Jimm).await
 }
 
 async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {

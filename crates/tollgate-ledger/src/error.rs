@@ -56,6 +56,11 @@ impl LedgerError {
 )]
 pub struct BodyDropped;
 
+/// A cursor that no page of this listing gave. It is the `source()` of the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one that this listing gave; start without one")]
+pub struct BadCursor;
+
 /// An error with the errors that caused it, on one line: for logs and answers.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

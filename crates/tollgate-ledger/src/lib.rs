@@ -1,7 +1,8 @@
 //! The contract of a ledger: what it means that a batch is recorded, whatever stores it.
 //!
 //! - [`Writer`] is the write half. It takes groups of [`Entry`] and gives an [`Outcome`] for each, once it is durable.
-//! - [`Reader`] is the read half: counts, models, batches, quarantine.
+//! - [`Act`] is what operators decide; it is recorded in one order with the batches.
+//! - [`Reader`] is the read half: counts, models, usage, batches, quarantine, statuses set by hand.
 //! - [`LedgerError`] says with [`Remedy`] what a caller can do when one of them fails.
 //! - [`MemoryLedger`] is the contract in its simplest form: the reference that others are compared with, and a ledger
 //!   for tests. It forgets everything with the process, so nothing durable is built on it.
@@ -10,6 +11,7 @@
 //! No concrete store is here and nothing knows how the answer travels. A ledger does not decide whether a batch can be
 //! counted: that was decided before ([`tollgate_rules::judge`]); it decides whether it was seen before.
 
+mod act;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -18,8 +20,11 @@ mod outcome;
 mod read;
 mod write;
 
-pub use error::{BodyDropped, LedgerError, Remedy, chain};
+pub use act::{Act, HandStatus};
+pub use error::{BadCursor, BodyDropped, LedgerError, Remedy, chain};
 pub use memory::MemoryLedger;
 pub use outcome::Outcome;
-pub use read::{Counts, MeterTotal, ModelSummary, Page, QuarantineItem, Reader};
+pub use read::{
+    BatchItem, BatchPage, BatchSelect, Counts, MeterTotal, ModelSummary, Page, QuarantineItem, Reader,
+};
 pub use write::{Content, Entry, Ledger, NothingToPrepare, Prepared, Preparer, Received, Writer};

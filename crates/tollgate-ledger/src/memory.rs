@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tollgate_rules::{Admitted, BatchId, Digest, Quarantined, Sum};
+use tollgate_rules::{
+    Admitted, BatchId, Digest, Point, Quarantined, Reason, Rollup, Select, Series, Sum, Visitor,
+};
 
 use crate::{
-    Counts, Entry, Ledger, LedgerError, MeterTotal, ModelSummary, NothingToPrepare, Outcome, Page,
-    QuarantineItem, Reader, Received, Writer,
+    Act, BadCursor, BatchItem, BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError,
+    MeterTotal, ModelSummary, NothingToPrepare, Outcome, Page, QuarantineItem, Reader, Received, Remedy,
+    Writer,
 };
 
 /// A ledger that lasts as long as its value. It keeps every batch and works each answer out from all of them, so that
@@ -31,12 +34,16 @@ pub struct MemoryLedger(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// In the order of recording.
-    batches: Vec<Admitted>,
+    /// In the order of recording, each with when it came.
+    batches: Vec<(Admitted, Received)>,
     /// Where each is in `batches`.
     places: HashMap<BatchId, usize>,
     quarantine: Vec<QuarantineItem>,
     quarantine_ids: HashMap<(BatchId, Digest), u64>,
+    /// By model and unit, which is empty for the model itself.
+    statuses: BTreeMap<(Box<str>, Box<str>), HandStatus>,
+    revoked: BTreeSet<Box<str>>,
+    declared: BTreeMap<Box<str>, Box<str>>,
 }
 
 impl MemoryLedger {
@@ -60,6 +67,8 @@ impl Writer for MemoryLedger {
         let mut state = self.state();
         let outcomes = group.into_iter().map(|entry| match entry {
             Entry::Batch(batch) => state.record_batch(batch, received),
+            Entry::Refused(batch, reason) => state.refuse(batch, reason, received),
+            Entry::Act(act) => state.act(act, received),
             Entry::Quarantine(element) => {
                 Outcome::Quarantined { quarantine_id: state.set_aside(element, received) }
             }
@@ -73,18 +82,61 @@ impl Writer for MemoryLedger {
 }
 
 impl State {
+    fn recorded(&self, id: &BatchId) -> Option<Digest> {
+        self.places.get(id).map(|&place| self.batches[place].0.digest())
+    }
+
     fn record_batch(&mut self, batch: Admitted, received: Received) -> Outcome {
-        let Some(&place) = self.places.get(batch.id()) else {
+        let Some(recorded) = self.recorded(batch.id()) else {
             self.places.insert(batch.id().clone(), self.batches.len());
-            self.batches.push(batch);
+            self.batches.push((batch, received));
             return Outcome::Recorded;
         };
-        let recorded = self.batches[place].digest();
         if recorded == batch.digest() {
             return Outcome::Duplicate;
         }
         let quarantine_id = self.set_aside(Quarantined::conflict(batch, recorded), received);
         Outcome::Conflict { quarantine_id, recorded }
+    }
+
+    fn refuse(&mut self, batch: Admitted, reason: Reason, received: Received) -> Outcome {
+        if self.recorded(batch.id()).is_some() {
+            return self.record_batch(batch, received);
+        }
+        Outcome::Quarantined { quarantine_id: self.set_aside(Quarantined::refused(batch, reason), received) }
+    }
+
+    fn act(&mut self, act: Act, received: Received) -> Outcome {
+        let changes = match act {
+            Act::SetStatus(status) => {
+                let place = (status.model_uuid.clone(), status.unit_name.clone());
+                self.statuses.insert(place, status.clone()) != Some(status)
+            }
+            Act::ClearStatus { model_uuid, unit_name } => {
+                self.statuses.remove(&(model_uuid, unit_name)).is_some()
+            }
+            Act::Revoke { credential_id } => self.revoked.insert(credential_id),
+            Act::Declare { model_uuid, user } => self.declared.insert(model_uuid, user.clone()) != Some(user),
+            Act::Release { quarantine_id, batch } => return self.release(quarantine_id, batch, received),
+        };
+        if changes { Outcome::Recorded } else { Outcome::Duplicate }
+    }
+
+    fn release(&mut self, quarantine_id: u64, batch: Option<Admitted>, received: Received) -> Outcome {
+        let place = usize::try_from(quarantine_id - 1).expect("an id that an outcome gave");
+        if self.quarantine[place].is_released {
+            return Outcome::Duplicate;
+        }
+        if let Some(batch) = batch {
+            match self.recorded(batch.id()) {
+                Some(recorded) if recorded != batch.digest() => {
+                    return Outcome::Conflict { quarantine_id, recorded };
+                }
+                _ => self.record_batch(batch, received),
+            };
+        }
+        self.quarantine[place].is_released = true;
+        Outcome::Recorded
     }
 
     fn set_aside(&mut self, element: Quarantined, received: Received) -> u64 {
@@ -99,6 +151,7 @@ impl State {
                 code: element.reason.code().to_owned(),
                 reason: element.reason.to_string(),
                 received: received.to_string(),
+                is_released: false,
                 body: String::from_utf8_lossy(&element.body).into_owned(),
             });
         }
@@ -106,12 +159,12 @@ impl State {
     }
 
     fn model_uuids(&self) -> BTreeSet<&str> {
-        self.batches.iter().map(|batch| &*batch.id().model_uuid).collect()
+        self.batches.iter().map(|(batch, _)| &*batch.id().model_uuid).collect()
     }
 
     fn model(&self, model_uuid: &str) -> Option<ModelSummary> {
-        let batches: Vec<&Admitted> =
-            self.batches.iter().filter(|batch| &*batch.id().model_uuid == model_uuid).collect();
+        let batches = self.batches.iter().map(|(batch, _)| batch);
+        let batches: Vec<&Admitted> = batches.filter(|batch| &*batch.id().model_uuid == model_uuid).collect();
         // Of several that are equally new, `max_by_key` takes the last.
         let newest = batches.iter().max_by_key(|batch| batch.created())?;
         let units: BTreeSet<&str> = batches.iter().map(|batch| batch.unit_name()).collect();
@@ -144,7 +197,7 @@ impl Reader for MemoryLedger {
         let state = self.state();
         Counts {
             n_batches: state.batches.len() as u64,
-            n_metrics: state.batches.iter().map(|batch| batch.readings().len() as u64).sum(),
+            n_metrics: state.batches.iter().map(|(batch, _)| batch.readings().len() as u64).sum(),
             n_models: state.model_uuids().len() as u64,
             n_quarantined: state.quarantine.len() as u64,
         }
@@ -163,12 +216,86 @@ impl Reader for MemoryLedger {
 
     fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         let state = self.state();
-        Ok(state.places.get(id).map(|&place| state.batches[place].body().to_vec()))
+        Ok(state.places.get(id).map(|&place| state.batches[place].0.body().to_vec()))
     }
 
     fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
         let state = self.state();
         let is_after = |item: &&QuarantineItem| page.after_id() < item.id;
         Ok(state.quarantine.iter().filter(is_after).take(page.limit).cloned().collect())
+    }
+    fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError> {
+        let bad = |_| LedgerError::new(Remedy::Repair, "list the batches").because(BadCursor);
+        let start: usize = page.cursor.as_deref().unwrap_or("0").parse().map_err(bad)?;
+        let state = self.state();
+        let asked_for = state.batches.iter().enumerate().skip(start);
+        let mut asked_for =
+            asked_for.filter(|(_, (batch, _))| select.has(&batch.id().model_uuid, batch.unit_name()));
+        let taken: Vec<_> = asked_for.by_ref().take(page.limit).collect();
+        let end = taken.last().map_or(start, |(place, _)| place + 1);
+        let next_cursor = asked_for.next().map(|_| end.to_string());
+        Ok(BatchPage { batches: taken.iter().map(|(_, batch)| item(batch)).collect(), next_cursor })
+    }
+
+    fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
+        // The visitor may ask other questions meanwhile.
+        let batches = self.state().batches.clone();
+        let mut series = BTreeMap::<Series<'_>, BTreeMap<i64, Rollup>>::new();
+        for (batch, _) in &batches {
+            for reading in batch.readings() {
+                let its = Series {
+                    model_uuid: &batch.id().model_uuid,
+                    unit_name: batch.unit_name(),
+                    charm_url: batch.charm_url(),
+                    meter: &reading.key,
+                    labels: &reading.labels,
+                };
+                let point = Point::of(reading);
+                if select.has(&its) && select.has_hour(point.hour()) {
+                    let rollups = series.entry(its).or_default();
+                    rollups
+                        .entry(point.hour())
+                        .and_modify(|rollup| rollup.add(point))
+                        .or_insert(Rollup::of(point));
+                }
+            }
+        }
+        for (series, rollups) in &series {
+            if visitor.series(series) {
+                rollups.iter().for_each(|(hour, rollup)| visitor.rollup(*hour, rollup));
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_status(&self, model_uuid: &str, unit_name: &str) -> Result<Option<HandStatus>, LedgerError> {
+        Ok(self.state().statuses.get(&(model_uuid.into(), unit_name.into())).cloned())
+    }
+
+    fn hand_statuses(&self, model_uuid: Option<&str>) -> Result<Vec<HandStatus>, LedgerError> {
+        let state = self.state();
+        let is_its = |status: &&HandStatus| model_uuid.is_none_or(|uuid| *status.model_uuid == *uuid);
+        Ok(state.statuses.values().filter(is_its).cloned().collect())
+    }
+
+    fn is_revoked(&self, credential_id: &str) -> Result<bool, LedgerError> {
+        Ok(self.state().revoked.contains(credential_id))
+    }
+
+    fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
+        Ok(self.state().declared.get(model_uuid).cloned())
+    }
+}
+
+fn item((batch, received): &(Admitted, Received)) -> BatchItem {
+    BatchItem {
+        model_uuid: batch.id().model_uuid.to_string(),
+        batch_uuid: batch.id().batch_uuid.to_string(),
+        model_name: batch.model_name().to_owned(),
+        unit_name: batch.unit_name().to_owned(),
+        charm_url: batch.charm_url().to_owned(),
+        created: batch.created().to_string(),
+        received: received.to_string(),
+        n_metrics: batch.readings().len() as u64,
     }
 }

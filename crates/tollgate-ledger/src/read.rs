@@ -1,9 +1,9 @@
 //! The read half.
 
 use serde::{Deserialize, Serialize};
-use tollgate_rules::BatchId;
+use tollgate_rules::{BatchId, Select, Visitor};
 
-use crate::LedgerError;
+use crate::{HandStatus, LedgerError};
 
 /// A stretch of a listing.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +45,15 @@ pub trait Reader: Send + Sync {
     /// When the store cannot be read.
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError>;
 
+    /// The name of one model in its newest batch; `None` when it has no recorded batch.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn model_name(&self, model_uuid: &str) -> Result<Option<String>, LedgerError> {
+        Ok(self.model(model_uuid)?.map(|model| model.model_name))
+    }
+
     /// The canonical JSON of one recorded batch: the bytes of [`tollgate_rules::Admitted::body`].
     ///
     /// # Errors
@@ -62,6 +71,100 @@ pub trait Reader: Send + Sync {
     ///
     /// When the store cannot be read.
     fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError>;
+
+    /// Recorded batches in the order of recording, from after `page.cursor` (opaque, but for `None`: a [`BatchPage::next_cursor`]).
+    ///
+    /// A page may end before its limit, even empty, when finding more would take long: it is the last one when it has no
+    /// `next_cursor`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or the cursor is not one that this ledger gave ([`crate::Remedy::Repair`] with
+    /// [`crate::BadCursor`] as its source).
+    fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError>;
+
+    /// Shows `visitor` what the readings of the series asked for come to, hour by hour. The visitor may ask other questions meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read. What was shown by then is of no use.
+    fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError>;
+
+    /// The status that was set by hand for a unit, or for the model itself when `unit_name` is empty; perhaps expired.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn hand_status(&self, model_uuid: &str, unit_name: &str) -> Result<Option<HandStatus>, LedgerError>;
+
+    /// All statuses set by hand of a model, its own first, then by unit; or of all models. Perhaps expired ones among them.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn hand_statuses(&self, model_uuid: Option<&str>) -> Result<Vec<HandStatus>, LedgerError>;
+
+    /// Whether a credential was revoked.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn is_revoked(&self, credential_id: &str) -> Result<bool, LedgerError>;
+
+    /// Who owns a model by the credential that was declared last, whether or not the model has a batch.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError>;
+}
+
+/// Which batches are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchSelect {
+    /// Of this model alone.
+    pub model_uuid: Option<Box<str>>,
+    /// Of this unit alone.
+    pub unit_name: Option<Box<str>>,
+}
+
+impl BatchSelect {
+    /// Whether a batch of this model and unit is asked for.
+    #[must_use]
+    pub fn has(&self, model_uuid: &str, unit_name: &str) -> bool {
+        self.model_uuid.as_deref().is_none_or(|wanted| wanted == model_uuid)
+            && self.unit_name.as_deref().is_none_or(|wanted| wanted == unit_name)
+    }
+}
+
+/// A stretch of the recorded batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchPage {
+    /// In the order of recording.
+    pub batches: Vec<BatchItem>,
+    /// What the next page starts after; `None` at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// One recorded batch in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchItem {
+    /// The model.
+    pub model_uuid: String,
+    /// The batch.
+    pub batch_uuid: String,
+    /// The model's name, as the batch says.
+    pub model_name: String,
+    /// The unit; empty for a batch of the model itself.
+    pub unit_name: String,
+    /// The charm; empty for a batch of the model itself.
+    pub charm_url: String,
+    /// By its sender's clock, RFC 3339.
+    pub created: String,
+    /// When the collector took it in, RFC 3339.
+    pub received: String,
+    /// How many metrics it has.
+    pub n_metrics: u64,
 }
 
 /// What a ledger holds.
@@ -122,6 +225,9 @@ pub struct QuarantineItem {
     pub reason: String,
     /// When the collector first took it in, RFC 3339.
     pub received: String,
-    /// The element as it came; of a conflict, the newcomer's canonical JSON.
+    /// Whether it left the quarantine: an operator released it.
+    #[serde(default)]
+    pub is_released: bool,
+    /// The element as it came; of a batch that could have counted, its canonical JSON.
     pub body: String,
 }

@@ -3,18 +3,22 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use tollgate_rules::{Admitted, Quarantined, Verdict};
+use tollgate_rules::{Admitted, Quarantined, Reason, Verdict};
 use tollgate_wire::Timestamp;
 
-use crate::{LedgerError, Outcome, Reader, Remedy};
+use crate::{Act, LedgerError, Outcome, Reader, Remedy};
 
 /// One element of a group, in the order of its request.
 #[derive(Debug, Clone)]
 pub enum Entry {
     /// A batch that counts if its id is new.
     Batch(Admitted),
+    /// A batch that would count but for this reason: it is set aside, unless the very same is recorded already.
+    Refused(Admitted, Reason),
     /// Something to set aside.
     Quarantine(Quarantined),
+    /// What an operator decided, or a credential said.
+    Act(Act),
 }
 
 impl Entry {
@@ -23,7 +27,7 @@ impl Entry {
     pub fn batch(&self) -> Option<&Admitted> {
         match self {
             Self::Batch(batch) => Some(batch),
-            Self::Quarantine(_) => None,
+            Self::Refused(..) | Self::Quarantine(_) | Self::Act(_) => None,
         }
     }
 }
@@ -91,6 +95,10 @@ pub trait Writer: Send {
     /// - A batch is recorded when its id is new, whatever quarantine holds under that id.
     /// - A batch whose id is recorded with the same digest is a duplicate. With another digest it is a conflict: the
     ///   newcomer goes to quarantine ([`Quarantined::conflict`]) and nothing of what is recorded changes.
+    /// - A refused batch whose id is recorded is a duplicate or a conflict like any other. One whose id is new goes to
+    ///   quarantine with its reason ([`Quarantined::refused`]).
+    /// - An act that changes something is recorded; one that finds everything as it wants it is a duplicate. A release whose
+    ///   batch is a conflict changes nothing, and has the id of the element that it leaves in quarantine.
     /// - Quarantine holds each element once: an element with the id and the digest of one that is already there is not
     ///   stored again and has that one's quarantine id, for ever.
     ///

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backup, check, completions, config, credential, demo, export, man, models, quarantine, salvage, serve,
-    verify,
+    status, usage, verify,
 };
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Check(check::Args),
+    Usage(usage::Args),
+    Status(status::Args),
     Models(models::Args),
     Quarantine(quarantine::Args),
     Verify(verify::Args),

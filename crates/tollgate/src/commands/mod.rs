@@ -15,6 +15,8 @@ pub(crate) mod models;
 pub(crate) mod quarantine;
 pub(crate) mod salvage;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod usage;
 pub(crate) mod verify;
 
 /// Does what was asked.
@@ -23,6 +25,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Usage(args) => usage::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -5,11 +5,13 @@
 //! serde alone, so a new key of a section needs nothing here.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use tollgate_collector::{CredentialSettings, Credentials, Plan};
+use tollgate_collector::{CredentialSettings, Credentials, Plan, Settings, Terms};
 use tollgate_ledger_embedded::Options;
+use tollgate_rules::{AllowanceSettings, Allowances, MeterSettings, Meters, Policy, UserSettings, Users};
 
 use crate::{exit, keys};
 
@@ -29,25 +31,59 @@ use origin::Origin;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Configuration {
     /// The HTTP side.
-    pub(crate) collector: tollgate_collector::Settings,
+    pub(crate) collector: Settings,
     /// How credentials are made.
     pub(crate) credential: CredentialSettings,
     /// Where batches are kept.
     pub(crate) ledger: LedgerSection,
+    /// What is metered.
+    pub(crate) meter: Vec<MeterSettings>,
+    /// Who owns which model.
+    pub(crate) user: Vec<UserSettings>,
+    /// How much may be used.
+    pub(crate) allowance: Vec<AllowanceSettings>,
     /// What charms can be charged by.
-    #[serde(rename = "plan")]
-    pub(crate) plans: Vec<Plan>,
+    pub(crate) plan: Vec<Plan>,
 }
 
 impl Configuration {
-    /// Keys, plans, and whether batches need credentials. Reads the key file. Every error is one of usage.
-    pub(crate) fn credentials(&self) -> anyhow::Result<Credentials> {
+    /// What can change while a collector runs. Reads the key file. An error is one of usage and names what to mend.
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        let policy = self.policy().map_err(|error| exit::as_usage(&error))?;
+        let credentials = self.credentials().map_err(|error| exit::as_usage(&error))?;
+        Ok(Terms {
+            policy: Arc::new(policy),
+            grace_period: self.collector.grace_period(),
+            credentials: Arc::new(credentials),
+        })
+    }
+
+    fn policy(&self) -> anyhow::Result<Policy> {
+        Ok(Policy {
+            meters: Meters::new(&self.meter)?,
+            users: Users::new(&self.user)?,
+            allowances: Allowances::new(&self.allowance)?,
+        })
+    }
+
+    /// Keys, plans, and whether batches need credentials.
+    fn credentials(&self) -> anyhow::Result<Credentials> {
         let path = &self.credential.keys_file;
-        let keys = (!path.is_empty()).then(|| keys::read(Path::new(path))).transpose();
-        let keys = keys.map_err(|error| exit::as_usage(&error))?;
-        let credentials =
-            Credentials::new(&self.collector, self.credential.clone(), self.plans.clone(), keys);
-        credentials.map_err(|error| exit::as_usage(&error.into()))
+        let keys = (!path.is_empty()).then(|| keys::read(Path::new(path))).transpose()?;
+        Ok(Credentials::new(&self.collector, self.credential.clone(), self.plan.clone(), keys)?)
+    }
+
+    /// Whether what cannot change while a collector runs differs.
+    pub(crate) fn has_other_fixed_parts(&self, other: &Self) -> bool {
+        let fixed = |configuration: &Self| {
+            let collector = Settings {
+                grace_period_seconds: 0,
+                require_credentials: false,
+                ..configuration.collector.clone()
+            };
+            (collector, configuration.ledger.clone())
+        };
+        fixed(self) != fixed(other)
     }
 }
 
@@ -106,7 +142,7 @@ impl Flags {
         let loaded = self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))?;
         let checked = loaded.configuration.collector.check();
         checked.map_err(|error| exit::as_usage(&error.into()))?;
-        loaded.configuration.credentials()?;
+        loaded.configuration.terms()?;
         Ok(loaded)
     }
 
@@ -172,7 +208,7 @@ mod tests {
         assert_eq!(collector.listen.to_string(), "3.3.3.3:3");
         assert_eq!(collector.body_bytes_max, 2);
         assert_eq!(collector.connections_max, 1);
-        assert_eq!(collector.admin, tollgate_collector::Settings::default().admin);
+        assert_eq!(collector.admin, Settings::default().admin);
 
         let printed = print(&loaded);
         for (key, origin) in [
@@ -248,10 +284,39 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_in_the_sample_file_are_good_and_are_printed_as_they_are() {
+        let sample = include_str!("../../../../docs/tollgate.toml");
+        // An example is a commented table; its text does not begin with a key.
+        let lines = sample.lines().filter_map(|line| line.strip_prefix("# "));
+        let is_example = |line: &&str| line.starts_with("[[") || line.contains(" = ");
+        let examples: Vec<&str> = lines.filter(is_example).collect();
+        let loaded = load(&examples.join("\n"), &[], None).expect("good examples");
+        let configuration = &loaded.configuration;
+        assert!(!configuration.meter.is_empty() && !configuration.user.is_empty(), "{examples:?}");
+        assert!(!configuration.allowance.is_empty(), "{examples:?}");
+        configuration.terms().expect("good terms");
+        let printed = print(&loaded);
+        assert_eq!(toml::from_str::<Configuration>(&printed).expect("is TOML"), *configuration, "{printed}");
+        assert!(printed.contains("[[allowance]]") && printed.contains("t.toml:"), "{printed}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let refused = |text: &str| {
+            let loaded = load(text, &[], None).expect("readable");
+            format!("{:#}", loaded.configuration.terms().err().expect("refused"))
+        };
+        let twice = "[[meter]]\nkey = 'a'\n[[meter]]\nkey = 'a'\nkind = 'gauge'\n";
+        assert!(refused(twice).contains("use a meter: its key \"a\" is that of another meter, too"));
+        let owners = "[[user]]\nname = 'a'\nmodels = ['m']\n[[user]]\nname = 'b'\nmodels = ['m']\n";
+        assert!(refused(owners).contains("both are said to own the model \"m\""));
+    }
+
+    #[test]
     fn plans_are_read_and_printed_as_tables() {
         let text = "[[plan]]\nurl = 'a/b'\ncharms = ['ch:x']\ndefault = true\n\n[[plan]]\nurl = 'a/c'\n";
         let loaded = load(text, &[], None).expect("good");
-        let [one, other] = &loaded.configuration.plans[..] else { panic!("two plans") };
+        let [one, other] = &loaded.configuration.plan[..] else { panic!("two plans") };
         assert_eq!(
             (&*one.url, &*one.charms, one.default, &*other.url),
             ("a/b", &["ch:x".to_owned()][..], true, "a/c")
@@ -262,7 +327,7 @@ mod tests {
 
         let variables = [("TOLLGATE_PLAN", "[{ url = 'a/d' }]")];
         let loaded = load("", &variables, None).expect("good");
-        assert_eq!(loaded.configuration.plans[0].url, "a/d");
+        assert_eq!(loaded.configuration.plan[0].url, "a/d");
         check_refused("[[plan]]\nurl = 'a/b'\nprize = 1\n", &[], &["line 3", "prize", "`price`"]);
         check_refused("[[plan]]\ncharms = []\n", &[], &["line 1", "url"]);
     }

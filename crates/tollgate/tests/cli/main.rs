@@ -1,5 +1,6 @@
 //! The built binary, run as its users run it.
 
+mod allowances;
 mod check;
 mod collector;
 mod config;
