@@ -54,7 +54,7 @@ async fn the_first_page_says_what_this_is_and_its_links_work() {
         page.text().split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(6 <= links.len(), "{links:?}");
     for link in links {
-        assert_eq!(running.get(link).await.status, 200, "{link}");
+        assert_eq!(running.get(&link.replace("&amp;", "&")).await.status, 200, "{link}");
     }
 }
 
@@ -81,7 +81,10 @@ async fn models_batches_and_quarantine_are_listed_by_pages() {
     let uuids: Vec<&str> = listed.iter().filter_map(|model| model["model_uuid"].as_str()).collect();
     assert_eq!(uuids, names);
     let model = running.get("/api/v1/models/model-3").await.json();
-    assert_eq!(model, listed[3]);
+    assert_eq!(model["statuses"], json!([]));
+    for (name, value) in listed[3].as_object().expect("an object") {
+        assert_eq!(model[name], *value, "{name}");
+    }
     assert_eq!(model["meters"], json!([{"key": "pings", "n_metrics": 2, "sum": "0.3"}]));
     assert_eq!(model["units"], json!(["a/0", "a/1"]));
 
