@@ -9,7 +9,7 @@ use tollgate_collector::{Collector, Settings};
 use tollgate_ledger::{
     BodyDropped, Counts, LedgerError, MemoryLedger, ModelSummary, Page, QuarantineItem, Reader, Remedy,
 };
-use tollgate_rules::BatchId;
+use tollgate_rules::{BatchId, Decimal, Point, Rollup, Select, Series, Visitor};
 
 use crate::harness::{Client, Running, batch, post_of};
 
@@ -328,12 +328,13 @@ impl Reader for Failing {
         unreachable!("nobody asks")
     }
 
-    fn usage(
-        &self,
-        _: &tollgate_rules::Select<'_>,
-        _: &mut dyn tollgate_rules::Visitor,
-    ) -> Result<(), LedgerError> {
-        unreachable!("nobody asks")
+    fn usage(&self, _: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
+        let series = Series { model_uuid: "m", unit_name: "u/0", charm_url: "", meter: "pings", labels: "" };
+        if visitor.series(&series) {
+            let amount = Decimal::default();
+            visitor.rollup(0, &Rollup::of(Point { unix_seconds: 0, nanoseconds: 0, amount }));
+        }
+        Ok(())
     }
 
     fn hand_status(&self, _: &str, _: &str) -> Result<Option<tollgate_ledger::HandStatus>, LedgerError> {
@@ -349,7 +350,7 @@ impl Reader for Failing {
     }
 
     fn declared_user(&self, _: &str) -> Result<Option<Box<str>>, LedgerError> {
-        unreachable!("nobody asks")
+        Err(LedgerError::new(Remedy::Retry, "read segment 7"))
     }
 }
 
@@ -359,6 +360,10 @@ async fn a_ledger_that_cannot_be_read_is_told_and_posts_go_on() {
     running.get("/api/v1/models").await.problem(503, "ledger-closed");
     running.get("/api/v1/models/m").await.problem(503, "ledger-busy");
     running.get("/api/v1/quarantine").await.problem(503, "ledger-busy");
+    assert_eq!(running.get("/api/v1/usage").await.json()["rows"].as_array().map(Vec::len), Some(1));
+    // Not knowing whose it is is not the same as its being nobody's.
+    running.get("/api/v1/usage?group_by=user").await.problem(503, "ledger-busy");
+    running.get("/api/v1/usage?user=bob").await.problem(503, "ledger-busy");
     let damaged = running.get("/api/v1/batches/m/1").await;
     assert!(!damaged.text().contains("segment"), "where is for the log");
     damaged.problem(500, "damaged");
