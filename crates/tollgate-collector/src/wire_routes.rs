@@ -18,6 +18,8 @@ use crate::reply::AnswerShape;
 /// years the collector's own address carried these.
 pub(crate) const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus/v3"];
 
+const NO_SUCH_PATH: Problem = Problem::NoSuchPath { instead: "POST batches to /metrics." };
+
 /// All that the wire listener answers. Nothing redirects: a Go client follows a redirect with a GET, which looks like an
 /// empty success.
 pub(crate) fn router(post_state: Arc<Post>, issuer: Arc<Issuer>) -> Router {
@@ -35,7 +37,7 @@ pub(crate) fn router(post_state: Arc<Post>, issuer: Arc<Issuer>) -> Router {
     }
     router
         .merge(credential_routes::router(issuer))
-        .fallback(async |request| refuse(request, Problem::NoSuchPath))
+        .fallback(async |request| refuse(request, NO_SUCH_PATH))
         .method_not_allowed_fallback(async |request| refuse(request, Problem::MethodNotAllowed))
         .with_state(post_state)
 }

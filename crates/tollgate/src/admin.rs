@@ -111,7 +111,7 @@ impl Admin {
     ) -> anyhow::Result<T> {
         let url = self.url(segments);
         let answer = self.answer(self.client.request(method, url.clone()).json(body)).await?;
-        decode(answer).await.with_context(|| format!("have done {url}"))
+        decode(answer).await.with_context(|| format!("change {url}"))
     }
 
     /// Takes something away.
@@ -155,9 +155,11 @@ async fn decode<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
         return serde_json::from_slice(&body)
             .context("decode the answer; is this the admin listener of a collector?");
     }
-    match serde_json::from_slice::<Problem>(&body) {
-        Ok(Problem { title, detail }) if detail.is_empty() => bail!("get an answer: {status}: {title}"),
-        Ok(Problem { title, detail }) => bail!("get an answer: {status}: {title}: {detail}"),
-        Err(_) => bail!("get an answer: {status}"),
-    }
+    let told = match serde_json::from_slice::<Problem>(&body) {
+        Ok(Problem { title, detail }) if detail.is_empty() => format!("get an answer: {status}: {title}"),
+        Ok(Problem { title, detail }) => format!("get an answer: {status}: {title}: {detail}"),
+        Err(_) => format!("get an answer: {status}"),
+    };
+    // What the collector does not understand comes from a flag.
+    Err(if status == StatusCode::BAD_REQUEST { exit::usage(told) } else { anyhow::Error::msg(told) })
 }

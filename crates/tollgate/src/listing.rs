@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::admin::{Address, Admin, block_on};
 use crate::exit::Exit;
 use crate::output;
+use crate::words::harmless;
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -133,7 +134,7 @@ async fn csv<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) -> 
     writer.write_record(&listing.csv_columns).context("write the names")?;
     let write = |rows: Vec<T>| {
         for line in rows.iter().flat_map(|row| row.csv(listing)) {
-            writer.write_record(&line).context("write a row")?;
+            writer.write_record(line.iter().map(|cell| harmless(cell))).context("write a row")?;
         }
         Ok(())
     };
