@@ -121,7 +121,11 @@ fn make(dir: &Path) -> Result<()> {
         ledger.writer.record(entries(&format!("[{first},7]")), received())?;
         let conflict = format!("[{}]", batch(MODEL, &uuid(number), "99"));
         ledger.writer.record(entries(&conflict), received())?;
-        let act = if number < 2 { Act::Release { quarantine_id: 1 + number, batch: None } } else { set_status(number) };
+        let act = if number < 2 {
+            Act::Release { quarantine_id: 1 + number, batch: None }
+        } else {
+            set_status(number)
+        };
         ledger.writer.record(vec![Entry::Act(act)], received())?;
     }
     ledger.writer.close()?;

@@ -3,8 +3,7 @@
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
 use tollgate_ledger::{
-    Act, Entry, HandStatus, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received,
-    Remedy, chain,
+    Act, Entry, HandStatus, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy, chain,
 };
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options};
 use tollgate_rules::{Reason, judge};
@@ -317,7 +316,9 @@ fn random_element(dice: &mut Dice) -> Entry {
         0 => "7".to_owned(),
         1 => batch(model, &id, &value.repeat(dice.below(2000))),
         // Hours that are not those of the others, in no order.
-        _ => batch(model, &id, value).replace("02T03:04:05Z\"}]", &format!("02T{:02}:04:05Z\"}}]", number % 7)),
+        _ => {
+            batch(model, &id, value).replace("02T03:04:05Z\"}]", &format!("02T{:02}:04:05Z\"}}]", number % 7))
+        }
     };
     let entry = entries(&format!("[{posted}]")).pop().expect("one element");
     match entry {

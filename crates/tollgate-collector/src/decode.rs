@@ -78,7 +78,7 @@ fn posted_bytes(posted: &Posted) -> usize {
 
 fn entry_bytes(entry: &Entry) -> usize {
     match entry {
-        Entry::Batch(batch) => {
+        Entry::Batch(batch) | Entry::Refused(batch, _) => {
             let id = batch.id();
             let texts =
                 [&id.model_uuid, &id.batch_uuid, batch.model_name(), batch.unit_name(), batch.charm_url()];
@@ -90,6 +90,7 @@ fn entry_bytes(entry: &Entry) -> usize {
             let texts = [&element.id.model_uuid, &element.id.batch_uuid, &element.unit_name];
             texts.into_iter().map(|text| bytes_of(text)).sum::<usize>() + element.body.len()
         }
+        Entry::Act(_) => size_of::<Entry>(),
     }
 }
 
