@@ -87,7 +87,7 @@ fn a_bad_cursor_is_told(subject: &mut Subject<'_>) {
         let page = Page { cursor: Some(cursor.to_owned()), limit: 5 };
         let error = subject.reader().batches(&BatchSelect::default(), &page).expect_err("a bad cursor");
         assert_eq!(error.remedy(), Remedy::Repair, "{cursor:?}");
-        assert!(error.source().is_some_and(|source| source.is::<BadCursor>()), "{cursor:?}: {error}");
+        assert!(error.source().is_some_and(<dyn Error>::is::<BadCursor>), "{cursor:?}: {error}");
     }
 }
 
