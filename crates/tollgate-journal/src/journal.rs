@@ -13,6 +13,7 @@ use crate::format::{
     segment_name,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
+use crate::locate;
 use crate::pack::Packer;
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
@@ -202,7 +203,7 @@ impl Journal {
         // Until everything has succeeded: an early return or a panic leaves the journal closed.
         self.is_closed = true;
         if needs_segment {
-            self.start_segment()?;
+            self.start_segment(self.end.first)?;
         }
         let header = FrameHeader::new(&self.end.link, self.end.header.salt, n_records, form, payload);
         let (link, segment) = (header.link, self.end.header.number);
@@ -226,6 +227,54 @@ impl Journal {
     pub fn end(&self) -> Checkpoint {
         let Link { sequence, chain } = self.end.link;
         Checkpoint { sequence, chain }
+    }
+
+    /// Forgets groups before group `sequence`: those of whole segments, which are removed. `sequence` may be one more than the
+    /// last; then nothing is left but the place where the next group goes on. Gives how many segments were removed.
+    ///
+    /// What is left begins with the hash chain of what is gone, so whoever noted that can show that it follows. Who walks
+    /// the journal meanwhile may find it ending in [`Fault::SegmentMissing`](crate::Fault), and begins again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`]. Nothing is lost that was not given up: after a failure, more may be left than should be.
+    pub fn forget(&mut self, sequence: u64) -> Result<u64, JournalError> {
+        self.check_open()?;
+        let first = self.segment_to_begin_with(sequence)?;
+        if first <= self.end.first {
+            return Ok(0);
+        }
+        self.check_room(0, true)?;
+        self.is_closed = true;
+        // IMPORTANT: durable before anything is removed. The last segment says where the journal begins: until one does,
+        // what is missing before it was taken away by somebody else.
+        self.start_segment(first)?;
+        self.is_closed = false;
+        let old = std::mem::replace(&mut self.end.first, first);
+        for number in old..first {
+            // What cannot be removed now, or comes back in a power cut, is removed by the next start.
+            let _: io::Result<()> = self.disk.remove(&segment_name(number));
+        }
+        Ok(first - old)
+    }
+
+    /// The segment that holds group `sequence`, or a new one when there is no such group yet.
+    fn segment_to_begin_with(&self, sequence: u64) -> Result<u64, JournalError> {
+        let header = &self.end.header;
+        if self.end.link.sequence < sequence {
+            let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
+            return Ok(if is_empty { header.number } else { header.number + 1 });
+        }
+        locate::segment_of(&*self.disk, sequence)
+    }
+
+    /// The length of all segments, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be measured.
+    pub fn n_bytes(&self) -> Result<u64, JournalError> {
+        self.reader().n_bytes()
     }
 
     /// Reads this journal, now and after it was closed.
@@ -293,10 +342,11 @@ impl Journal {
         JournalError::disk("append to", path)(error)
     }
 
-    /// Seals the segment, whose groups are all durable, and starts the next.
+    /// Seals the segment, whose groups are all durable, and starts the next, which says that the journal begins with segment
+    /// `oldest`.
     ///
     /// Opens the journal again when it cannot for a lack that passes: nothing has changed then.
-    fn start_segment(&mut self) -> Result<(), JournalError> {
+    fn start_segment(&mut self, oldest: u64) -> Result<(), JournalError> {
         let header = SegmentHeader {
             kind: self.options.kind,
             number: self.end.header.number + 1,
@@ -304,6 +354,7 @@ impl Journal {
             chain: self.end.link.chain,
             salt: self.disk.salt(),
             previous_bytes: self.end.offset,
+            oldest,
             compacted: None,
         };
         let shared = self.shared.clone();
