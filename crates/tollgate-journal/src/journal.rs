@@ -251,6 +251,7 @@ impl Journal {
         self.start_segment(first)?;
         self.is_closed = false;
         let old = std::mem::replace(&mut self.end.first, first);
+        self.end.sealed_bytes = self.end.sealed_bytes.split_off(&first);
         for number in old..first {
             // What cannot be removed now, or comes back in a power cut, is removed by the next start.
             let _: io::Result<()> = self.disk.remove(&segment_name(number));
@@ -268,13 +269,37 @@ impl Journal {
         locate::segment_of(&*self.disk, sequence)
     }
 
-    /// The length of all segments, in bytes.
+    /// Ends the present segment, so that the next group is in a new one. One without a group stays.
     ///
     /// # Errors
     ///
-    /// When one cannot be measured.
-    pub fn n_bytes(&self) -> Result<u64, JournalError> {
-        self.reader().n_bytes()
+    /// As [`Journal::append`].
+    pub fn seal(&mut self) -> Result<(), JournalError> {
+        self.check_open()?;
+        if self.end.offset == SEGMENT_HEADER_BYTES as u64 {
+            return Ok(());
+        }
+        self.check_room(0, true)?;
+        self.is_closed = true;
+        self.start_segment(self.end.first)?;
+        self.is_closed = false;
+        Ok(())
+    }
+
+    /// The length of all segments, in bytes, each as it was when it was sealed or opened.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        self.end.sealed_bytes.values().sum::<u64>() + self.end.offset
+    }
+
+    /// Makes durable what proves that the last group was.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails; nothing that was appended is at risk.
+    pub fn attest(&mut self) -> Result<(), JournalError> {
+        let failed = JournalError::disk("sync the attestation in", self.disk.folder().into());
+        self.end.attest_file.sync().map_err(failed)
     }
 
     /// Reads this journal, now and after it was closed.
@@ -299,12 +324,8 @@ impl Journal {
     /// # Errors
     ///
     /// When the disk fails; nothing that was appended is at risk.
-    pub fn close(self) -> Result<(), JournalError> {
-        if self.is_closed {
-            return Ok(());
-        }
-        let failed = JournalError::disk("sync the attestation in", self.disk.folder().into());
-        self.end.attest_file.sync().map_err(failed)
+    pub fn close(mut self) -> Result<(), JournalError> {
+        if self.is_closed { Ok(()) } else { self.attest() }
     }
 
     fn check_room(&mut self, needed_bytes: u64, needs_segment: bool) -> Result<(), JournalError> {
@@ -364,6 +385,7 @@ impl Journal {
         }
         let file = segment::create(&*self.disk, &header).map_err(|error| self.stay_open(error))?;
         segment::sync_names(&*self.disk).inspect_err(|_| names.may_be_lost = true)?;
+        self.end.sealed_bytes.insert(self.end.header.number, self.end.offset);
         self.end.file = file;
         self.end.header = header;
         self.end.offset = SEGMENT_HEADER_BYTES as u64;

@@ -34,6 +34,8 @@ pub(crate) struct OpenEnd {
     pub(crate) header: SegmentHeader,
     /// The first segment of the journal.
     pub(crate) first: u64,
+    /// How long each sealed segment was when this opened or sealed it.
+    pub(crate) sealed_bytes: BTreeMap<u64, u64>,
     pub(crate) file: Box<dyn DiskFile>,
     /// Its length.
     pub(crate) offset: u64,
@@ -67,7 +69,7 @@ pub(crate) fn recover<V: Visitor>(
         create_first(&**disk, kind)?;
     }
     let (segments, last) = (survey.first..=survey.last.max(1), survey.last.max(1));
-    let (lengths, first_sequence) = check_segments(&**disk, kind, segments)?;
+    let (mut lengths, first_sequence) = check_segments(&**disk, kind, segments)?;
 
     let mut groups = match after {
         Some(after) => {
@@ -98,8 +100,9 @@ pub(crate) fn recover<V: Visitor>(
     // The first segment was just made from what was left of an attempt.
     let mut leftovers = survey.leftovers;
     leftovers.retain(|name| !(is_new && name == NEW_SEGMENT));
-    let end = settle(&**disk, &groups, rewrite_from, (survey.first, &leftovers))?;
     let n_segments = lengths.len() as u64;
+    lengths.remove(&last);
+    let end = settle(&**disk, &groups, rewrite_from, (lengths, &leftovers))?;
     let (end_of_groups, dropped) = (groups.checkpoint(), groups.tail());
     let recovery = Recovery { is_new, n_segments, first_sequence, end: end_of_groups, dropped };
     Ok((end, recovery))
@@ -110,7 +113,7 @@ fn settle(
     disk: &dyn Disk,
     groups: &Groups,
     rewrite_from: u64,
-    (first, leftovers): (u64, &[String]),
+    (sealed_bytes, leftovers): (BTreeMap<u64, u64>, &[String]),
 ) -> Result<OpenEnd, JournalError> {
     let Checkpoint { sequence, chain } = groups.checkpoint();
     let link = Link { sequence, chain };
@@ -135,7 +138,9 @@ fn settle(
 
     let attest_file = AttestFile::open(disk).map_err(folder_failed("open the attestation in"))?;
     attest_file.write(&Attested { segment, link }).map_err(folder_failed("write the attestation in"))?;
-    Ok(OpenEnd { header: groups.segment_header().clone(), first, file, offset, link, attest_file })
+    let header = groups.segment_header().clone();
+    let first = header.oldest;
+    Ok(OpenEnd { header, first, sealed_bytes, file, offset, link, attest_file })
 }
 
 /// Writes and syncs the bytes of `file` from `start` to `end` as they are.
