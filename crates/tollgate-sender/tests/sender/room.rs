@@ -128,7 +128,9 @@ fn a_batch_that_is_never_acknowledged_does_not_keep_all_behind_it() {
     collector.requests();
     spool.release(None, tollgate_sender::Release::SendAgain).expect("release");
     round(&mut crate::common::sender(&spool, &collector));
-    assert_eq!(collector.requests(), ["b5 b900"]);
+    let mut sent: Vec<String> = collector.requests().join(" ").split(" ").map(str::to_owned).collect();
+    sent.sort();
+    assert_eq!(sent, ["b5", "b900"]);
 }
 
 #[test]
