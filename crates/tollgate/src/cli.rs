@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, check, completions, config, demo, export, man, models, quarantine, salvage, serve, verify,
+    agent, backup, check, completions, config, demo, export, man, meter_status, models, quarantine, record,
+    salvage, send, serve, spool, verify,
 };
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
@@ -43,6 +44,11 @@ pub(crate) enum Command {
     Export(export::Args),
     Backup(backup::Args),
     Salvage(salvage::Args),
+    Record(record::Args),
+    Send(send::Args),
+    Spool(spool::Args),
+    MeterStatus(meter_status::Args),
+    Agent(agent::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

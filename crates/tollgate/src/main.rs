@@ -2,7 +2,8 @@
 //!
 //! This crate is the rim. It reads the command line and the configuration, names the concrete ledger, prints,
 //! and turns errors into exit codes. It decides nothing about batches: the format is `tollgate-wire`, the rules
-//! are `tollgate-rules`, HTTP is `tollgate-collector`, storage is `tollgate-ledger-embedded`.
+//! are `tollgate-rules`, HTTP is `tollgate-collector`, storage is `tollgate-ledger-embedded`, the sending side is
+//! `tollgate-sender`.
 //!
 //! Reading order: [`cli`] (what can be asked), [`commands`] (a file for each command), [`configuration`] (where settings
 //! come from), [`ledger`] (where the concrete ledger is named), [`admin`] and [`listing`] (asking a running collector),
@@ -23,6 +24,7 @@ mod logging;
 mod open_files;
 mod output;
 mod progress;
+mod sending;
 mod words;
 
 fn main() -> ExitCode {

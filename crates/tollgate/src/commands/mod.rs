@@ -3,6 +3,7 @@
 use crate::cli::Command;
 use crate::exit::Exit;
 
+pub(crate) mod agent;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -10,10 +11,14 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod man;
+pub(crate) mod meter_status;
 pub(crate) mod models;
 pub(crate) mod quarantine;
+pub(crate) mod record;
 pub(crate) mod salvage;
+pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod spool;
 pub(crate) mod verify;
 
 /// Does what was asked.
@@ -28,6 +33,11 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Salvage(args) => salvage::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Spool(args) => spool::run(&args),
+        Command::MeterStatus(args) => meter_status::run(&args),
+        Command::Agent(args) => agent::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

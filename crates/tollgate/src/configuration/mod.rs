@@ -31,6 +31,10 @@ pub(crate) struct Configuration {
     pub(crate) collector: tollgate_collector::Settings,
     /// Where batches are kept.
     pub(crate) ledger: LedgerSection,
+    /// The sending side.
+    pub(crate) sender: tollgate_sender::Settings,
+    /// The agent of the sending side.
+    pub(crate) agent: crate::commands::agent::Settings,
 }
 
 /// Where batches are kept.
@@ -72,6 +76,40 @@ pub(crate) struct Flags {
     /// Where operators look; a loopback address, port 0 takes a free one [default: 127.0.0.1:8481].
     #[arg(long, value_name = "ADDR")]
     admin: Option<std::net::SocketAddr>,
+}
+
+/// The flags of the commands of the sending side.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct SenderFlags {
+    /// Read this TOML file. Without it there are the defaults, the environment and the flags.
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// The folder in which batches wait [default: ./tollgate-spool].
+    #[arg(long, value_name = "DIR")]
+    spool: Option<String>,
+    /// The collector, without /metrics at the end.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+}
+
+impl SenderFlags {
+    /// Reads all sources. Every error is one of usage and names what to mend.
+    pub(crate) fn load(&self) -> anyhow::Result<Configuration> {
+        let flags = Flags { config: self.config.clone(), ledger: None, listen: None, admin: None };
+        let lay = || {
+            let mut layers = flags.lay(std::env::vars_os())?.layers;
+            for (key, flag, value) in [("spool", "--spool", &self.spool), ("to", "--to", &self.to)] {
+                if let Some(value) = value {
+                    layers
+                        .set(&["sender", key], value.as_str().into(), Origin::Flag(flag))
+                        .with_context(|| format!("use the flag {flag}"))?;
+                }
+            }
+            layers.configuration()
+        };
+        lay().map_err(|error| exit::as_usage(&error))
+    }
 }
 
 /// The effective configuration and where it came from.
