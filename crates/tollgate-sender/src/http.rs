@@ -37,17 +37,16 @@ impl HttpTransport {
     /// When the address is none, or a file that the settings name cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         let url = metrics_url(&settings.to)?;
-        let mut builder = Client::builder()
+        // Also where it is not needed: a client wants to know who does its cryptography.
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls(settings, url.scheme() == "https")?)
             .timeout(Duration::from_secs(settings.request_timeout_seconds))
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
             // A redirect of a POST may arrive as a GET, whose answer says nothing of the batches.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
-        if url.scheme() == "https" {
-            builder = builder.tls_backend_preconfigured(tls(settings)?);
-        }
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ClientError::Client { source };
-        let client = builder.build().map_err(|error| failed(error.into()))?;
+        let client = client.build().map_err(|error| failed(error.into()))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -119,13 +118,13 @@ fn metrics_url(to: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-fn tls(settings: &Settings) -> Result<ClientConfig, ClientError> {
+fn tls(settings: &Settings, is_used: bool) -> Result<ClientConfig, ClientError> {
     let failed = |error: rustls::Error| ClientError::Client { source: error.into() };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(failed)?
-        .with_root_certificates(roots(&settings.authorities)?);
-    if settings.certificate.as_os_str().is_empty() {
+        .with_root_certificates(if is_used { roots(&settings.authorities)? } else { RootCertStore::empty() });
+    if !is_used || settings.certificate.as_os_str().is_empty() {
         return Ok(builder.with_no_client_auth());
     }
     let certificates = certificates("a certificate", &settings.certificate)?;

@@ -30,5 +30,7 @@ mod words;
 fn main() -> ExitCode {
     // Wrong usage ends inside `parse`, with clap's exit code 2.
     let cli = cli::Cli::parse();
+    // Every client of HTTP wants to know who does its cryptography; it fails only when that is settled already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     exit::conclude(commands::run(cli.command))
 }

@@ -50,7 +50,8 @@ enum Format {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let settings = args.flags.load()?.sender;
-    let look = Look::open(&settings.spool).with_context(|| format!("look at {}", settings.spool.display()))?;
+    let look =
+        Look::open(&settings.spool).with_context(|| format!("look at {}", settings.spool.display()))?;
     let standing = look.meter_status(now_ms(), args.model.as_deref(), args.unit.as_deref());
     let line = match args.format {
         Format::Text => printable(&standing.to_string()),

@@ -120,8 +120,7 @@ struct Row {
 
 impl From<Pending> for Row {
     fn from(pending: Pending) -> Self {
-        let (n_refused, why) =
-            pending.refusal.map_or((0, None), |refusal| (refusal.n_times, refusal.why));
+        let (n_refused, why) = pending.refusal.map_or((0, None), |refusal| (refusal.n_times, refusal.why));
         Self {
             number: pending.number,
             recorded: time(pending.recorded_ms),
@@ -173,7 +172,9 @@ fn list(look: &Look, refused_only: bool, limit: usize, format: Format) -> anyhow
             writeln!(out, "{}", table.trim_fmt()).context("write the table")?;
         }
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &rows).map_err(std::io::Error::from).context("write the rows")?;
+            serde_json::to_writer_pretty(&mut out, &rows)
+                .map_err(std::io::Error::from)
+                .context("write the rows")?;
             writeln!(out).context("write the rows")?;
         }
         Format::Csv => {
@@ -270,7 +271,9 @@ fn release(flags: &SenderFlags, batches: &[String], release: Release) -> anyhow:
     let ids = (!batches.is_empty()).then_some(batches);
     let n_batches = match spool.release(ids, release) {
         Ok(n_batches) => n_batches,
-        Err(error @ SpoolError::Unknown { .. }) => bail!(exit::with_hint(&error.into(), "nothing was released")),
+        Err(error @ SpoolError::Unknown { .. }) => {
+            bail!(exit::with_hint(&error.into(), "nothing was released"))
+        }
         Err(error) => return Err(error.into()),
     };
     spool.close()?;

@@ -5,6 +5,7 @@ mod collector;
 mod config;
 mod demo;
 mod help;
+mod sending;
 mod serve;
 mod tollgate;
 mod tools;

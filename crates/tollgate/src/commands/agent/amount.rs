@@ -89,7 +89,8 @@ mod tests {
         ] {
             check(text, Some(expected));
         }
-        for text in ["", ".", "NaN", "+Inf", "-Inf", "1e", "0x10", "1e400", "1e21", "--1", "+-1", "1 ", "e5"] {
+        for text in ["", ".", "NaN", "+Inf", "-Inf", "1e", "0x10", "1e400", "1e21", "--1", "+-1", "1 ", "e5"]
+        {
             check(text, None);
         }
     }

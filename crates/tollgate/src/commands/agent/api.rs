@@ -52,7 +52,10 @@ async fn refuse_browsers(request: Request, next: Next) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     if headers.contains_key(header::ORIGIN) || !["127.0.0.1", "localhost", "[::1]"].contains(&name) {
-        return problem(StatusCode::FORBIDDEN, "This takes requests of programs on this machine, not of web pages.");
+        return problem(
+            StatusCode::FORBIDDEN,
+            "This takes requests of programs on this machine, not of web pages.",
+        );
     }
     next.run(request).await
 }
@@ -272,7 +275,10 @@ mod tests {
     fn what_cannot_count_is_refused() {
         check_refused("", "This is not a reading or an array of them: EOF");
         check_refused(r#"{"meter":"a"}"#, "This is not a reading or an array of them: missing field `value`");
-        check_refused(r#"{"meter":"a","value":1,"lables":{}}"#, "This is not a reading or an array of them: unknown field");
+        check_refused(
+            r#"{"meter":"a","value":1,"lables":{}}"#,
+            "This is not a reading or an array of them: unknown field",
+        );
         check_refused(r#"[{"meter":"a","value":1},{"meter":"a","value":-1}]"#, "Reading 1: ");
         for value in ["\"twelve\"", "\"NaN\"", "null", "true", "[]", "\"\""] {
             check_refused(&format!(r#"{{"meter":"a","value":{value}}}"#), "Reading 0: ");

@@ -86,7 +86,12 @@ mod tests {
     fn samples_are_read() {
         check("up 1", "up", &[], "1");
         check("up{} 1 1395066363000", "up", &[], "1");
-        check(r#"http_total{code="200",method="post"} 1027"#, "http_total", &[("code", "200"), ("method", "post")], "1027");
+        check(
+            r#"http_total{code="200",method="post"} 1027"#,
+            "http_total",
+            &[("code", "200"), ("method", "post")],
+            "1027",
+        );
         check(r#"a{ b = "c" , } 1e+06"#, "a", &[("b", "c")], "1e+06");
         check(r#"a{path="C:\\d\"e\n}"} +Inf"#, "a", &[("path", "C:\\d\"e\n}")], "+Inf");
         check("a_total 5 # {trace=\"x\"} 1", "a_total", &[], "5");

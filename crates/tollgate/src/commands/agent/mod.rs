@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -153,7 +153,9 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
     });
     let closed = closing.await.context("end the threads")?;
     if has_failed {
-        return Err(exit::as_ledger_failure(&anyhow::anyhow!("keep the spool; what was recorded is durable")));
+        return Err(exit::as_ledger_failure(&anyhow::anyhow!(
+            "keep the spool; what was recorded is durable"
+        )));
     }
     closed?;
     info!("stopped");
@@ -179,10 +181,9 @@ impl Listeners {
             listeners.socket = Some((listener, path.clone()));
         }
         if !settings.listen.is_empty() {
-            let address: SocketAddr = settings
-                .listen
-                .parse()
-                .map_err(|_| exit::usage("use `listen` in [agent]: expected an address such as 127.0.0.1:8482"))?;
+            let address: SocketAddr = settings.listen.parse().map_err(|_| {
+                exit::usage("use `listen` in [agent]: expected an address such as 127.0.0.1:8482")
+            })?;
             if !address.ip().is_loopback() {
                 let text = "use `listen` in [agent]: it is not a loopback address, and whoever reaches it could post";
                 return Err(exit::usage(text));
@@ -362,7 +363,8 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
             loop {
                 ticks.tick().await;
                 let now = scrape::now();
-                let metric = Metric { key: key.clone(), value: "1".to_owned(), time: now, ..Metric::default() };
+                let metric =
+                    Metric { key: key.clone(), value: "1".to_owned(), time: now, ..Metric::default() };
                 let (spool, reading) = (spool.clone(), scrape::reading(&source, metric, now));
                 let kept = tokio::task::spawn_blocking(move || spool.add_readings(vec![reading], Vec::new()));
                 if let Ok(Err(error)) = kept.await {
@@ -377,7 +379,10 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
     let client = reqwest::Client::builder().no_proxy().build().context("make an HTTP client")?;
     for endpoint in settings.scrape.iter().cloned() {
         if !endpoint.url.starts_with("http://") {
-            let text = format!("read {:?}: only http:// endpoints can be read; put the agent beside it", endpoint.url);
+            let text = format!(
+                "read {:?}: only http:// endpoints can be read; put the agent beside it",
+                endpoint.url
+            );
             return Err(exit::usage(text));
         }
         let (spool, client) = (spool.clone(), client.clone());
@@ -390,7 +395,9 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
                 ticks.tick().await;
                 match scrape::scrape(&client, &endpoint, &source, &spool).await {
                     Ok(n_readings) => debug!(url = endpoint.url, n_readings, "read an endpoint"),
-                    Err(error) => warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint"),
+                    Err(error) => {
+                        warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint")
+                    }
                 }
             }
         });

@@ -40,10 +40,11 @@ type Amounts = BTreeMap<(String, BTreeMap<String, String>), Amount>;
 /// begun anew, as have all when the process did; then all of it counts.
 fn changes(mappings: &[Mapping], samples: &[Sample], known: Option<&Known>) -> (Amounts, Known) {
     let mut next = known.cloned().unwrap_or_default();
-    let start = samples.iter().find(|sample| sample.metric == PROCESS_START).map(|sample| sample.value.clone());
-    let has_restarted = known.is_some_and(|known| {
-        matches!((&known.process_start, &start), (Some(before), Some(now)) if before != now)
-    });
+    let start =
+        samples.iter().find(|sample| sample.metric == PROCESS_START).map(|sample| sample.value.clone());
+    let has_restarted = known.is_some_and(
+        |known| matches!((&known.process_start, &start), (Some(before), Some(now)) if before != now),
+    );
     next.process_start = start.or(next.process_start);
     let mut amounts = Amounts::new();
     for mapping in mappings {
@@ -65,7 +66,10 @@ fn changes(mappings: &[Mapping], samples: &[Sample], known: Option<&Known>) -> (
                 }
             };
             let Some(amount) = amount else { continue };
-            let labels = mapping.labels.iter().filter_map(|name| Some((name.clone(), sample.labels.get(name)?.clone())));
+            let labels = mapping
+                .labels
+                .iter()
+                .filter_map(|name| Some((name.clone(), sample.labels.get(name)?.clone())));
             let sum = amounts.entry((mapping.meter.clone(), labels.collect())).or_default();
             // Beyond what an amount holds it is not a count any more.
             *sum = sum.plus(amount).unwrap_or(*sum);
@@ -202,7 +206,8 @@ mod tests {
     #[test]
     fn a_series_that_comes_later_counts_from_zero_and_one_that_comes_back_from_where_it_was() {
         let mappings = [mapping("c", MetricKind::Counter, &["a"])];
-        let texts = ["c{a=\"1\"} 5", "c{a=\"1\"} 5\nc{a=\"2\"} 3", "c{a=\"2\"} 3", "c{a=\"1\"} 7\nc{a=\"2\"} 3"];
+        let texts =
+            ["c{a=\"1\"} 5", "c{a=\"1\"} 5\nc{a=\"2\"} 3", "c{a=\"2\"} 3", "c{a=\"1\"} 7\nc{a=\"2\"} 3"];
         assert_eq!(run(&mappings, &texts), ["", "m-c[\"2\"]=3", "", "m-c[\"1\"]=2"]);
     }
 
