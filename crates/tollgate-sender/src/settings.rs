@@ -18,7 +18,7 @@ pub struct Settings {
     /// The collector, without `/metrics` at the end. Nothing is sent while it is empty.
     pub to: String,
     /// How long after one round the next begins, a fifth more or less.
-    pub every_seconds: u64,
+    pub every_ms: u64,
     /// How long one request may take, from the first byte to the last of the answer. A chunk of 8 MiB passes at 600 kbit/s.
     pub request_timeout_seconds: u64,
     /// How long connecting may take.
@@ -53,7 +53,7 @@ impl Default for Settings {
         Self {
             spool: "tollgate-spool".into(),
             to: String::new(),
-            every_seconds: 60,
+            every_ms: 60_000,
             request_timeout_seconds: 120,
             connect_timeout_seconds: 10,
             request_batches_max: 1_000,
@@ -89,6 +89,6 @@ impl Settings {
     }
 
     pub(crate) fn every(&self) -> Duration {
-        Duration::from_secs(self.every_seconds)
+        Duration::from_millis(self.every_ms)
     }
 }

@@ -1,6 +1,7 @@
 //! `tollgate spool`: what waits to be sent.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write as _};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -8,6 +9,7 @@ use comfy_table::CellAlignment::{Left, Right};
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use tollgate_sender::{Look, Pending, Release, SpoolError};
+use tollgate_wire::MetricBatch;
 
 use crate::configuration::SenderFlags;
 use crate::exit::{self, Exit};
@@ -17,7 +19,7 @@ use crate::{output, sending};
 
 /// Shows what waits in a spool, checks it, and decides about what a collector does not acknowledge.
 ///
-/// All but `release` read the folder itself, so they work with and without an agent that has it open.
+/// All but `import` and `release` read the folder itself, so they work with and without an agent that has it open.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,6 +28,7 @@ Examples:
   tollgate spool show 6f7c6a30-5b8e-4c8e-9d3c-5f6f2f8a1b11
   tollgate spool verify --spool /var/lib/tollgate-spool
   tollgate spool export > waiting.jsonl
+  tollgate spool import --spool ./other < waiting.jsonl
   tollgate spool release --send-again
   tollgate spool release --give-up 6f7c6a30-5b8e-4c8e-9d3c-5f6f2f8a1b11
 
@@ -70,6 +73,14 @@ enum Action {
         #[command(flatten)]
         flags: SenderFlags,
     },
+    /// Record batches that `export` printed, with their ids: from a file, or from standard input
+    Import {
+        /// The file; `-` is standard input.
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: String,
+        #[command(flatten)]
+        flags: SenderFlags,
+    },
     /// Decide about batches that are not acknowledged: all that were refused, or those named
     Release {
         /// Send them as if they were new.
@@ -93,6 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Action::Show { batch: Some(id), flags } => show_batch(&look(flags)?, id),
         Action::Verify { flags } => verify(&look(flags)?),
         Action::Export { flags } => export(&look(flags)?),
+        Action::Import { file, flags } => import(flags, file),
         Action::Release { give_up, batches, flags, .. } => {
             let release = if *give_up { Release::GiveUp } else { Release::SendAgain };
             self::release(flags, batches, release)
@@ -263,6 +275,34 @@ fn export(look: &Look) -> anyhow::Result<Exit> {
     })?;
     written.and_then(|()| out.flush()).context("write the batches")?;
     Ok(Exit::Ok)
+}
+
+/// Batches that become durable together: many enough that the syncs take little of the time.
+const IMPORT_BATCHES: usize = 1_000;
+
+fn import(flags: &SenderFlags, file: &str) -> anyhow::Result<Exit> {
+    crate::logging::start(crate::logging::Format::Text)?;
+    let settings = flags.load()?.sender;
+    let input: Box<dyn BufRead> = match file {
+        "-" => Box::new(std::io::stdin().lock()),
+        path => Box::new(BufReader::new(File::open(path).with_context(|| format!("open {path}"))?)),
+    };
+    let spool = sending::open_spool(&settings)?;
+    let mut n_batches = 0;
+    let mut batches: Vec<MetricBatch> = Vec::new();
+    for (index, line) in input.split(b'\n').enumerate() {
+        let line = line.context("read the batches")?;
+        let batch = tollgate_wire::from_slice(&line);
+        batches.push(batch.with_context(|| format!("read the batch in line {}", index + 1))?);
+        if batches.len() == IMPORT_BATCHES {
+            n_batches += batches.len() as u64;
+            spool.record_all(std::mem::take(&mut batches)).map_err(sending::spool_failure)?;
+        }
+    }
+    n_batches += batches.len() as u64;
+    spool.record_all(batches).map_err(sending::spool_failure)?;
+    spool.close()?;
+    print(format!("{} recorded\n", count(n_batches, "batch", "batches")).as_bytes())
 }
 
 fn release(flags: &SenderFlags, batches: &[String], release: Release) -> anyhow::Result<Exit> {

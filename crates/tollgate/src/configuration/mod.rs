@@ -200,7 +200,8 @@ mod tests {
             ("connections_max", "t.toml:4"),
             ("admin", "default"),
         ] {
-            let line = printed.lines().find(|line| line.starts_with(key)).expect("printed");
+            let (_, section) = printed.split_once("[collector]\n").expect("printed");
+            let line = section.lines().find(|line| line.starts_with(key)).expect("printed");
             assert!(line.ends_with(origin), "{line}");
         }
         // What is printed is a configuration: the same one.

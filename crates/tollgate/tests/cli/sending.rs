@@ -105,6 +105,13 @@ fn without_a_collector_it_stays_and_says_why() {
     let exported = place.run(&["spool", "export"]);
     assert_eq!(place.run(&["spool", "show", id.trim_end()]).stdout, exported.stdout);
     assert!(exported.stdout.starts_with(&format!("{{\"uuid\":\"{}\"", id.trim_end())), "{}", exported.stdout);
+    let file = place.path("exported");
+    std::fs::write(&file, &exported.stdout).expect("write");
+    let other = place.path("other");
+    let import =
+        ["spool", "import", file.to_str().expect("UTF-8"), "--spool", other.to_str().expect("UTF-8")];
+    assert_eq!(run(&import).stdout, "1 batch recorded\n");
+    assert_eq!(run(&["spool", "export", "--spool", other.to_str().expect("UTF-8")]).stdout, exported.stdout);
     place.check(&["spool", "verify"], 0, "ok: 1 batch still waits; 3 records in 2 groups\n");
     place.check(&["spool", "release", "--send-again"], 0, "0 batches will be sent again\n");
     place.check(&["spool", "release", "--give-up", id.trim_end()], 0, "1 batch given up\n");
@@ -252,7 +259,7 @@ fn an_agent_takes_readings_and_delivers_them_once_over_kills() {
     let place = Place::new();
     let collector = Collector::start(&place.path("ledger"));
     let configuration = format!(
-        "sender.to = \"http://{}\"\nsender.every_seconds = 1\nsender.hook = 'echo $JUJU_METER_STATUS $TOLLGATE_METER_CHANGE >> {}'\n\
+        "sender.to = \"http://{}\"\nsender.every_ms = 100\nsender.hook = 'echo $JUJU_METER_STATUS $TOLLGATE_METER_CHANGE >> {}'\n\
          agent.model = \"m1\"\nagent.unit = \"web/0\"\nagent.batch_age_ms = 300\nagent.heartbeat = \"juju-units\"\n",
         collector.listen,
         place.path("hook").display()
@@ -292,11 +299,13 @@ fn an_agent_takes_readings_and_delivers_them_once_over_kills() {
     wait_for("the hook", || !lines(&place.path("hook")).is_empty());
     assert_eq!(agent.terminate(), Some(0));
     assert!(!place.path("socket").exists());
-    let hooked = lines(&place.path("hook"));
-    assert!(hooked[0].starts_with("GREEN 1"), "{hooked:?}");
-    let mut once = hooked.clone();
-    once.dedup();
-    assert_eq!(once, hooked, "never twice for one change");
+    // Only for the change at which it was killed it may have run twice, with the same number.
+    let mut hooked = lines(&place.path("hook"));
+    let n_hooked = hooked.len();
+    hooked.dedup();
+    assert!(n_hooked <= hooked.len() + 1, "{hooked:?}");
+    let numbered = (1..).zip(["GREEN"]).map(|(number, status)| format!("{status} {number}"));
+    assert_eq!(hooked, numbered.collect::<Vec<_>>());
     drop(collector);
     let batches = place.export().join("\n");
     let n_times = |text: &str| batches.matches(text).count();

@@ -92,7 +92,7 @@ pub(super) fn spool(folder: &Path) -> anyhow::Result<Spool> {
 pub(super) fn send(spool: &Spool, seed: u64, around: &Surroundings) -> anyhow::Result<()> {
     let transport = Link { around: around.clone(), rng: fastrand::Rng::with_seed(seed) };
     // The demo looks into its requests.
-    let settings = Settings { every_seconds: 1, compression: Compression::None, ..Settings::default() };
+    let settings = Settings { every_ms: 1_000, compression: Compression::None, ..Settings::default() };
     let rng = fastrand::Rng::with_seed(seed);
     let mut sender = Sender::new(spool.clone(), transport, &settings, rng);
     loop {
