@@ -35,7 +35,7 @@ impl Look {
             path: folder.to_owned(),
             source,
         })?;
-        Self::open_on(Arc::new(disk))
+        Self::open_on(&(Arc::new(disk) as Arc<dyn Disk>))
     }
 
     /// As [`Look::open`], on a disk of the caller's.
@@ -43,7 +43,7 @@ impl Look {
     /// # Errors
     ///
     /// As [`Look::open`].
-    pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self, SpoolError> {
+    pub fn open_on(disk: &Arc<dyn Disk>) -> Result<Self, SpoolError> {
         let mut n_attempts = 0;
         loop {
             n_attempts += 1;

@@ -1,6 +1,6 @@
 //! Forgetting the oldest groups, and beginning anew.
 
-use tollgate_journal::sim::{Failure, SimDisk};
+use tollgate_journal::sim::SimDisk;
 use tollgate_journal::{Journal, JournalError, Reader, Records, Renewal, salvage, verify};
 
 use crate::common::{KIND, all_records, append, open, read_groups, try_open};

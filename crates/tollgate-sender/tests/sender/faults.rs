@@ -57,9 +57,9 @@ fn a_fault_at_each_call_loses_nothing_that_was_recorded() {
                 disk.fail_at(n, failure);
                 let _: Result<(), SpoolError> = run(&disk, &clock, &collector, &mut recorded);
                 if seed == 0 {
-                    disk.kill()
+                    disk.kill();
                 } else {
-                    disk.cut_power(seed)
+                    disk.cut_power(seed);
                 }
                 let spool = open(&disk, &clock);
                 collector.with(|script| script.refused.clear());

@@ -11,7 +11,7 @@ fn a_look_shows_what_waits_beside_whoever_has_the_spool() {
     collector.with(|script| script.refused = ["b2".to_owned()].into());
     round(&mut sender(&spool, &collector));
     spool.record(crate::common::batch("b8")).expect("record");
-    let look = Look::open_on(disk.shared()).expect("look");
+    let look = Look::open_on(&disk.shared()).expect("look");
     let mut found = Vec::new();
     look.each_pending(|pending| {
         let n_refused = pending.refusal.map_or(0, |refusal| refusal.n_times);

@@ -44,7 +44,7 @@ fn seven_days_without_a_collector_and_then_all_is_delivered() {
             n_recorded += 1;
             spool.record(batch(format!("b{n_recorded}"))).expect("room for a week");
         }
-        if n_rounds % 2_000 == 0 {
+        if n_rounds.is_multiple_of(2_000) {
             // A restart now and then changes nothing.
             drop((loop_, spool));
             disk.cut_power(n_rounds);

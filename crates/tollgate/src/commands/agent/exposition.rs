@@ -69,7 +69,10 @@ fn labels(text: &str) -> Option<(BTreeMap<String, String>, &str)> {
 mod tests {
     use super::*;
 
-    fn line(line: &str) -> Option<(String, Vec<(String, String)>, String)> {
+    /// The metric, its labels, the value.
+    type Read = (String, Vec<(String, String)>, String);
+
+    fn line(line: &str) -> Option<Read> {
         let (samples, n_unread) = parse(line);
         assert_eq!(samples.len() + n_unread, 1);
         let sample = samples.into_iter().next()?;

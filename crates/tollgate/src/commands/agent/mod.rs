@@ -396,7 +396,7 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
                 match scrape::scrape(&client, &endpoint, &source, &spool).await {
                     Ok(n_readings) => debug!(url = endpoint.url, n_readings, "read an endpoint"),
                     Err(error) => {
-                        warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint")
+                        warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint");
                     }
                 }
             }
