@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
@@ -56,7 +56,9 @@ async fn jimm_metrics(State(post): State<Arc<Post>>, request: Request) -> Result
 
 async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {
     let body = post.answer(request, shape).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+    // By RFC 7694: so a sender learns what it may compress its next request with.
+    let headers = [(CONTENT_TYPE, "application/json"), (ACCEPT_ENCODING, "zstd, gzip")];
+    Ok((headers, body).into_response())
 }
 
 fn refuse(request: Request, problem: Problem) -> Problem {

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, check, completions, config, credential, demo, export, man, models, quarantine, salvage, serve,
-    status, usage, verify,
+    agent, backup, check, completions, config, credential, demo, export, man, meter_status, models,
+    quarantine, record, salvage, send, serve, spool, status, usage, verify,
 };
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
@@ -46,6 +46,11 @@ pub(crate) enum Command {
     Export(export::Args),
     Backup(backup::Args),
     Salvage(salvage::Args),
+    Record(record::Args),
+    Send(send::Args),
+    Spool(spool::Args),
+    MeterStatus(meter_status::Args),
+    Agent(agent::Args),
     Credential(credential::Args),
     Config(config::Args),
     Completions(completions::Args),

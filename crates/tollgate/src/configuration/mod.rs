@@ -44,6 +44,10 @@ pub(crate) struct Configuration {
     pub(crate) allowance: Vec<AllowanceSettings>,
     /// What charms can be charged by.
     pub(crate) plan: Vec<Plan>,
+    /// The sending side.
+    pub(crate) sender: tollgate_sender::Settings,
+    /// The agent of the sending side.
+    pub(crate) agent: crate::commands::agent::Settings,
 }
 
 impl Configuration {
@@ -126,6 +130,40 @@ pub(crate) struct Flags {
     /// Where operators look; a loopback address, port 0 takes a free one [default: 127.0.0.1:8481].
     #[arg(long, value_name = "ADDR")]
     admin: Option<std::net::SocketAddr>,
+}
+
+/// The flags of the commands of the sending side.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct SenderFlags {
+    /// Read this TOML file. Without it there are the defaults, the environment and the flags.
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// The folder in which batches wait [default: ./tollgate-spool].
+    #[arg(long, value_name = "DIR")]
+    spool: Option<String>,
+    /// The collector, without /metrics at the end.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+}
+
+impl SenderFlags {
+    /// Reads all sources. Every error is one of usage and names what to mend.
+    pub(crate) fn load(&self) -> anyhow::Result<Configuration> {
+        let flags = Flags { config: self.config.clone(), ledger: None, listen: None, admin: None };
+        let lay = || {
+            let mut layers = flags.lay(std::env::vars_os())?.layers;
+            for (key, flag, value) in [("spool", "--spool", &self.spool), ("to", "--to", &self.to)] {
+                if let Some(value) = value {
+                    layers
+                        .set(&["sender", key], value.as_str().into(), Origin::Flag(flag))
+                        .with_context(|| format!("use the flag {flag}"))?;
+                }
+            }
+            layers.configuration()
+        };
+        lay().map_err(|error| exit::as_usage(&error))
+    }
 }
 
 /// The effective configuration and where it came from.
@@ -217,7 +255,8 @@ mod tests {
             ("connections_max", "t.toml:4"),
             ("admin", "default"),
         ] {
-            let line = printed.lines().find(|line| line.starts_with(key)).expect("printed");
+            let (_, section) = printed.split_once("[collector]\n").expect("printed");
+            let line = section.lines().find(|line| line.starts_with(key)).expect("printed");
             assert!(line.ends_with(origin), "{line}");
         }
         // What is printed is a configuration: the same one.
