@@ -3,7 +3,7 @@
 
 use tollgate_bench::document::{N_BATCHES, batches};
 use tollgate_bench::rounds::{Contender, Row, measure};
-use tollgate_rules::{Digest, Posted, Standing, Verdict, judge, response};
+use tollgate_rules::{Digest, Posted, Standing, Verdict, judge, judge_each, response};
 use tollgate_wire::{Document, Nanoseconds, to_vec};
 
 const N_ROUNDS: usize = 50;
@@ -36,6 +36,10 @@ fn main() {
             Contender::here("digest", || bodies.iter().map(|body| u64::from(Digest::of(body).0[0])).sum()),
             Contender::here("judge, digest included", || {
                 elements.iter().map(|element| body(&judge(element)).map_or(0, <[u8]>::len) as u64).sum()
+            }),
+            Contender::here("judge, sixteen at once", || {
+                let verdicts = elements.chunks(16).flat_map(judge_each);
+                verdicts.map(|verdict| body(&verdict).map_or(0, <[u8]>::len) as u64).sum()
             }),
             Contender::here("remember for the answer", || {
                 let posted =

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::format::{
     segment_name,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
-use crate::pack::Packer;
+use crate::pack::{BYTES_KEPT, Packer};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
 use crate::{
@@ -68,6 +69,8 @@ pub struct Journal {
     /// Whether something failed, so that what is stored is no longer known.
     is_closed: bool,
     packer: Option<Packer>,
+    /// Parts put together to one payload; empty, and kept for its memory.
+    joined: Vec<u8>,
     /// The lock on the folder, and what a [`Compactor`] must know of.
     shared: Arc<Shared>,
 }
@@ -122,7 +125,7 @@ impl Journal {
         };
         let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
         let shared = Arc::new(Shared::new(lock));
-        let journal = Self { disk, options, end, is_closed: false, packer, shared };
+        let journal = Self { disk, options, end, is_closed: false, packer, joined: Vec::new(), shared };
         Ok((journal, recovery))
     }
 
@@ -176,9 +179,13 @@ impl Journal {
             [] => self.append_payload(n_records, Form::plain(&[]), &[]),
             [part] => self.append_payload(n_records, form, &part.bytes),
             parts => {
-                let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();
-                let payload = payload.concat();
-                self.append_payload(n_records, form, &payload)
+                let mut joined = mem::take(&mut self.joined);
+                parts.iter().for_each(|part| joined.extend_from_slice(&part.bytes));
+                let appended = self.append_payload(n_records, form, &joined);
+                joined.clear();
+                joined.shrink_to(BYTES_KEPT);
+                self.joined = joined;
+                appended
             }
         }
     }

@@ -288,7 +288,10 @@ mod tests {
         let sample = include_str!("../../../../docs/tollgate.toml");
         // An example is a commented table; its text does not begin with a key.
         let lines = sample.lines().filter_map(|line| line.strip_prefix("# "));
-        let is_example = |line: &&str| line.starts_with("[[") || line.contains(" = ");
+        let is_key = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_example = |line: &&str| {
+            line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| is_key(key))
+        };
         let examples: Vec<&str> = lines.filter(is_example).collect();
         let loaded = load(&examples.join("\n"), &[], None).expect("good examples");
         let configuration = &loaded.configuration;

@@ -5,6 +5,7 @@ mod check;
 mod collector;
 mod config;
 mod credential;
+mod decide;
 mod demo;
 mod help;
 mod serve;

@@ -12,7 +12,7 @@ mod revoke;
 /// Makes keys, makes credentials with them, shows what a credential says, and takes one back.
 ///
 /// A credential says what batches that carry it may be. It is a macaroon: who holds one can narrow it, and nobody can widen
-/// it. A collector asks for them when `require_credentials` is set in [collector].
+/// it. A collector asks for them when its configuration sets `require_credentials`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
