@@ -206,7 +206,9 @@ impl Cursor {
             let reason = "cursor is not one that this very question gave: start without one.";
             refuse(reason.to_owned())
         };
-        let bytes = (text.len() % 2 == 0)
+        let bytes = text
+            .len()
+            .is_multiple_of(2)
             .then(|| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()));
         let bytes: Vec<u8> = bytes.and_then(Iterator::collect).ok_or_else(unknown)?;
         let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| unknown())?;
