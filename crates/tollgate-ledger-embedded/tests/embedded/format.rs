@@ -101,13 +101,13 @@ fn the_bytes_of_acts_are_written_and_read() {
     let disk = SimDisk::new();
     let options = Options { compression: None, ..Options::for_testing() };
     let mut ledger = EmbeddedLedger::open_disk(disk.shared(), options, |_| {}).expect("open").0;
-    // What is set aside has a reason, whose wording is free.
     for group in groups_with_acts() {
         ledger.writer.record(group, received()).expect("record");
     }
     ledger.writer.close().expect("close");
     let old = SimDisk::new();
     old.set_contents(SEGMENT, VERSION_1_ACTS);
+    // Of the acts alone: what is set aside has a reason, whose wording is free.
     let acts = |disk: &SimDisk| records(disk).into_iter().filter(|record| record[0] == 4).collect::<Vec<_>>();
     assert_eq!(acts(&disk), acts(&old));
     let (mut ledger, report) = open(&old);
