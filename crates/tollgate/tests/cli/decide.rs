@@ -53,7 +53,7 @@ fn usage_is_a_table_json_and_csv() {
     let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
     assert_eq!((&json[0]["value"], &json[0]["unit"]), (&"5.3".into(), &"web/0".into()), "{json}");
     let refused = ask(&collector, &["usage", "--window", "year"]);
-    assert_eq!(refused.exit, Some(1));
+    assert_eq!(refused.exit, Some(2));
     assert!(refused.stderr.contains("it is hour, day, week, month or total"), "{refused:?}");
     assert_eq!(ask(&collector, &["usage", "--label", "az"]).exit, Some(2));
 }
