@@ -138,7 +138,7 @@ fn a_file_that_cannot_be_used_is_named() {
     let empty = file(folder.path(), "empty.pem", "");
     let make = |settings: Settings| {
         let to = "https://localhost:1".to_owned();
-        HttpTransport::new(&Settings { to, ..settings }).err().expect("refused").to_string()
+        HttpTransport::new(&Settings { to, ..settings }).expect_err("refused").to_string()
     };
     let error = make(Settings { authorities: empty.clone(), ..Settings::default() });
     let text = format!("use an authority's certificate in {}: there is none in PEM form", empty.display());
