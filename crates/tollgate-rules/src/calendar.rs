@@ -311,6 +311,15 @@ mod tests {
                     let span = calendar.span(hour).expect("whole hours");
                     assert!(span.has(hour), "{window:?} {zone} {hour}");
                     assert!(span == before || span.start == before.end, "{window:?} {zone} {hour}");
+                    // The clocks of the zone show one date, or month, all through a window, and another one before it.
+                    let n_same = match window {
+                        Window::Hour | Window::Week | Window::Total => 0,
+                        Window::Day => "2010-01-01".len(),
+                        Window::Month => "2010-01".len(),
+                    };
+                    let shown = |hour| calendar.text(hour).expect("a time")[..n_same].to_owned();
+                    assert_eq!(shown(hour), shown(span.start), "{window:?} {zone} {hour}");
+                    assert!(n_same == 0 || shown(span.start - 1) != shown(hour), "{window:?} {zone} {hour}");
                     before = span;
                 }
             }
