@@ -136,8 +136,12 @@ impl Calendar {
     ///
     /// [`CalendarError::BrokenHours`] when the offset at the hour, or at an end of its window, is not a whole number of hours.
     pub fn span(&mut self, hour: i64) -> Result<Span, CalendarError> {
-        if let Some(last) = self.known.get(self.last).filter(|last| last.has(hour)) {
-            return Ok(*last);
+        // Hours mostly come one after the other.
+        for place in [self.last, self.last + 1] {
+            if let Some(span) = self.known.get(place).filter(|span| span.has(hour)) {
+                self.last = place;
+                return Ok(*span);
+            }
         }
         let after = self.known.partition_point(|span| span.start <= hour);
         if let Some(before) = after.checked_sub(1)
