@@ -236,7 +236,7 @@ impl Year {
                 let answer = server.ask(&format!("/api/v1/usage?{month}&limit=100000&{query}"))?;
                 times.push(started.elapsed());
                 let counts = answer.split(r#""count":""#).skip(1).filter_map(|rest| rest.split('"').next());
-                let counted = counts.map(str::parse).sum::<Result<u64, _>>()?;
+                let counted = counts.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
                 assert_eq!(counted, n_readings * u64::from(n_series), "every reading is there");
             }
             times.sort_unstable();

@@ -103,6 +103,9 @@ fn what_was_set_aside_is_shown_and_released_once_and_for_all() {
     assert!(refused.stderr.contains("under a uuid of its own"), "{refused:?}");
     let dismissed = ask(&collector, &["quarantine", "release", &id_of("value"), "--dismiss"]);
     assert_eq!(dismissed.stdout, format!("{} dismissed: it does not count\n", id_of("value")));
+    let again = ask(&collector, &["quarantine", "release", &id_of("value")]);
+    let expected = format!("{} has left the quarantine before: nothing was changed\n", id_of("value"));
+    assert_eq!((again.exit, again.stdout), (Some(0), expected));
     collector.kill();
     let collector = Collector::start(&folder.path().join("ledger"));
     assert_eq!(lines(&ask(&collector, &["quarantine"])).len(), 2, "a heading and the conflict");
