@@ -314,7 +314,8 @@ fn an_agent_takes_readings_and_delivers_them_once_over_kills() {
         (1, 1, 1),
         "{batches}"
     );
-    assert!(2 <= n_times(r#""key":"juju-units","value":"1""#), "{batches}");
+    // The first agent may have been killed before it read one.
+    assert!(1 <= n_times(r#""key":"juju-units","value":"1""#), "{batches}");
 }
 
 #[test]
