@@ -83,10 +83,25 @@ pub(crate) fn csv(
     let headers =
         [(CONTENT_TYPE, "text/csv; charset=utf-8; header=present"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     let mut response = (headers, body).into_response();
-    if let Some(cursor) = next_cursor.and_then(|cursor| HeaderValue::from_str(cursor).ok()) {
+    if let Some(cursor) = next_cursor.map(escaped) {
+        let cursor =
+            HeaderValue::from_str(&cursor).expect("letters, digits and a few signs are a header's value");
         response.headers_mut().insert(NEXT_CURSOR, cursor);
     }
     Ok(response)
+}
+
+/// As a query has it. A cursor may be a model's uuid, which is any text, and a header left out would pass for the last page.
+fn escaped(cursor: &str) -> String {
+    let mut text = String::with_capacity(cursor.len());
+    for byte in cursor.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }
 
 /// A spreadsheet takes a cell that begins like a formula for one: an apostrophe keeps it a text.
@@ -113,6 +128,16 @@ mod tests {
         check(Some("json"), "text/csv", Format::Json);
         check(Some("csv"), "application/json", Format::Csv);
         assert!(Format::asked(Some("xml"), &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn whatever_a_cursor_is_it_goes_into_a_header_and_into_a_query() {
+        for (cursor, expected) in
+            [("deadbeef-0bad", "deadbeef-0bad"), ("ü\n&=1", "%C3%BC%0A%26%3D1"), ("a b+%", "a%20b%2B%25")]
+        {
+            let response = csv(vec!["a".to_owned()], std::iter::empty(), Some(cursor)).expect("CSV");
+            assert_eq!(response.headers()[NEXT_CURSOR], expected);
+        }
     }
 
     #[test]
