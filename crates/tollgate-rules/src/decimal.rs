@@ -39,7 +39,7 @@ pub(crate) const ONE: u128 = POWERS_OF_TEN[N_PLACES as usize];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Decimal(
     /// In units of 10^-38, at most 10^76 of them.
-    U256,
+    pub(crate) U256,
 );
 
 impl Decimal {

@@ -14,6 +14,7 @@
 //!   model, unit and user.
 
 mod admit;
+mod compact;
 mod decimal;
 mod digest;
 pub mod limits;

@@ -22,7 +22,7 @@ use crate::decimal::{N_PLACES, ONE, POWERS_OF_TEN};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Sum(
     /// In units of 10^-38. An amount takes 253 of the 384 bits, which leaves room for 2^131 of them.
-    U384,
+    pub(crate) U384,
 );
 
 /// What is stored as a sum is none.

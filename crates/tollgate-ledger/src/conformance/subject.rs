@@ -51,9 +51,10 @@ impl<'a> Subject<'a> {
         let name = self.name;
         self.n_groups += 1;
         let received = sample::seconds(self.n_groups);
-        self.ids.extend(group.iter().map(|entry| match entry {
-            Entry::Batch(batch) => batch.id().clone(),
-            Entry::Quarantine(element) => element.id.clone(),
+        self.ids.extend(group.iter().filter_map(|entry| match entry {
+            Entry::Batch(batch) | Entry::Refused(batch, _) => Some(batch.id().clone()),
+            Entry::Quarantine(element) => Some(element.id.clone()),
+            Entry::Act(_) => None,
         }));
         let expected =
             self.reference.writer.record(group.clone(), received).expect("the reference cannot fail");
