@@ -1,6 +1,7 @@
 //! Whole collectors over HTTP, their peers, and the disk below: batches acknowledged in a second.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are what this program is for")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -27,6 +28,7 @@ const N_POSTGRES_CONNECTIONS: usize = 4;
 const NOTHING: &str = "a server that does nothing";
 const DISK: &str = "append and fdatasync, nothing else";
 const TOLLGATE: &str = "tollgate";
+const LIMITED: &str = "tollgate with 10,000 allowances";
 const GO: &str = "Go collector";
 const POSTGRES: &str = "PostgreSQL, without HTTP and decoding";
 
@@ -67,6 +69,7 @@ fn main() -> Result<()> {
     let time = Duration::from_secs_f64(if args.quick { 1.0 } else { args.seconds });
     let tollgate = tollgate(args.tollgate)?;
     let built = tempfile::tempdir().context("make a folder for the peer")?;
+    let limited = with_allowances(&tollgate, built.path()).context("configure allowances")?;
     let go = if args.alone { None } else { go_collector(built.path()) };
     let postgres = if args.alone { None } else { postgres_programs() };
 
@@ -86,6 +89,7 @@ fn main() -> Result<()> {
     for round in 1..=n_rounds {
         eprintln!("round {round} of {n_rounds}");
         tables.collector(TOLLGATE, &tollgate, &folder, time)?;
+        tables.collector(LIMITED, &limited, &folder, time)?;
         if let Some(go) = &go {
             tables.collector(GO, go, &folder, time)?;
         }
@@ -202,6 +206,40 @@ fn tollgate(given: Option<PathBuf>) -> Result<Program> {
         arguments: arguments.map(str::to_owned).to_vec(),
         counted_by: "tollgate_ledger_batches ",
     })
+}
+
+/// The same with allowances for every meter of the model that posts, in the present month and in total, and for as many other models
+/// as make ten thousand.
+fn with_allowances(tollgate: &Program, folder: &Path) -> Result<Program> {
+    const N_ALLOWANCES: usize = 10_000;
+    let posted = batches();
+    let first = posted.first().context("a batch")?;
+    let meters: BTreeSet<&str> =
+        posted.iter().flat_map(|batch| batch.metrics.iter().flatten()).map(|metric| &*metric.key).collect();
+    let mut text = String::new();
+    let mut n_written = 0;
+    let mut write = |model: &str, meter: &str, per: &str| {
+        n_written += 1;
+        let limit = "limit = '1e30'";
+        text.push_str(&format!(
+            "[[allowance]]\nname = 'a{n_written}'\nmodels = ['{model}']\nmeter = '{meter}'\nper = '{per}'\n{limit}\n"
+        ));
+        n_written
+    };
+    for meter in &meters {
+        write(&first.model_uuid, meter, "month");
+        write(&first.model_uuid, meter, "total");
+    }
+    let meter = meters.first().context("a meter")?;
+    let mut n_others = 0;
+    while write(&format!("another-{n_others}"), meter, "month") < N_ALLOWANCES {
+        n_others += 1;
+    }
+    let file = folder.join("allowances.toml");
+    std::fs::write(&file, text).context("write a configuration")?;
+    let mut arguments = vec!["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
+    arguments.extend(tollgate.arguments.iter().skip(1).cloned());
+    Ok(Program { arguments, ..tollgate.clone() })
 }
 
 /// `None`, and a line that says so, where there is no Go.

@@ -2,11 +2,13 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
 
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tollgate_bench::disk::folder_bytes;
+use tollgate_bench::process::resident_bytes;
 use tollgate_bench::stream::{GROUP_BATCHES, Stream};
 use tollgate_ledger::{Ledger, Outcome};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options};
@@ -201,21 +203,4 @@ fn row(size: u64, rates: &Rates, empty: &Rates, state: Option<&State>) {
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
-}
-
-fn resident_bytes() -> Result<u64, Box<dyn Error>> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kibibytes * 1024)
-}
-
-fn folder_bytes(folder: &Path) -> Result<u64, Box<dyn Error>> {
-    let mut n_bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        n_bytes +=
-            if entry.file_type()?.is_dir() { folder_bytes(&entry.path())? } else { entry.metadata()?.len() };
-    }
-    Ok(n_bytes)
 }

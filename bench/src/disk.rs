@@ -1,6 +1,7 @@
-//! The limit that no collector passes: the same bytes appended to a file and synced, and nothing else.
+//! What a folder takes on the disk; and the limit that no collector passes: the same bytes appended to a file and synced, and
+//! nothing else.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,4 +35,19 @@ pub fn append_and_sync(parent: &Path, chunk: &mut Chunk, time: Duration) -> Resu
     latencies.sort_unstable();
     let n_batches = (latencies.len() * chunk.n_batches()) as u64;
     Ok(Load { n_batches_each: vec![n_batches], took: latencies.iter().sum(), latencies })
+}
+
+/// Bytes of the files in a folder and below it.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub fn folder_bytes(folder: &Path) -> Result<u64> {
+    let mut n_bytes = 0;
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let entry = entry?;
+        n_bytes +=
+            if entry.file_type()?.is_dir() { folder_bytes(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(n_bytes)
 }

@@ -7,6 +7,7 @@ pub mod document;
 pub mod http;
 pub mod load;
 pub mod postgres;
+pub mod process;
 pub mod rounds;
 pub mod server;
 pub mod stream;

@@ -39,7 +39,7 @@ impl Stream {
     ///
     /// # Panics
     ///
-    /// When what it makes is not JSON.
+    /// When what it makes is not JSON of batches that count.
     #[must_use]
     pub fn group(&mut self) -> (Vec<Entry>, Vec<u8>) {
         let mut json = Vec::with_capacity(GROUP_BATCHES * 850);
@@ -56,10 +56,8 @@ impl Stream {
             document.elements().map(|element| judge(&element.expect("JSON")).into()).collect();
         let mut bodies = Vec::with_capacity(json.len());
         for entry in &entries {
-            match entry {
-                Entry::Batch(batch) => bodies.extend_from_slice(batch.body()),
-                Entry::Quarantine(element) => unreachable!("{} cannot be counted", element.reason),
-            }
+            let batch = entry.batch().expect("every batch can be counted");
+            bodies.extend_from_slice(batch.body());
         }
         self.n_bytes += bodies.len() as u64;
         (entries, bodies)

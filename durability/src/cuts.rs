@@ -65,14 +65,14 @@ pub fn run(n_cuts: u64, first_seed: u64) -> Result<Report> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { n_cuts, n_cuts_in_recovery, n_kills, n_groups, n_rotations, .. } = self.tally;
-        let Tally { n_recorded, n_duplicates, n_conflicts, n_quarantined, .. } = self.tally;
+        let Tally { n_recorded, n_duplicates, n_conflicts, n_quarantined, n_acts, .. } = self.tally;
         let last_seed = self.first_seed + self.n_seeds.saturating_sub(1);
         let rate = n_cuts as f64 / self.took.as_secs_f64();
         write!(
             f,
             "{n_cuts} power cuts, {n_cuts_in_recovery} of them during recovery, and {n_kills} deaths; {n_groups} acknowledged \
-             groups with {n_recorded} new batches, {n_duplicates} copies, {n_conflicts} conflicts and {n_quarantined} elements \
-             that cannot count; {n_rotations} new segments; seeds {} to {last_seed}; {rate:.0} cuts a second on {} threads",
+             groups with {n_recorded} new batches, {n_duplicates} copies, {n_conflicts} conflicts, {n_quarantined} elements \
+             that cannot count and {n_acts} acts; {n_rotations} new segments; seeds {} to {last_seed}; {rate:.0} cuts a second on {} threads",
             self.first_seed, self.n_threads
         )
     }

@@ -8,11 +8,14 @@ use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use tollgate_ledger::{
-    Counts, Entry, Ledger, LedgerError, ModelSummary, Outcome, Page, QuarantineItem, Remedy, chain,
+    Act, Counts, Entry, HandStatus, Ledger, LedgerError, ModelSummary, Outcome, Page, QuarantineItem, Remedy,
+    chain,
 };
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, export, verify};
 use tollgate_rules::BatchId;
+use tollgate_wire::Status;
 
+use crate::answers::{Used, listed, used};
 use crate::files::{Files, read_all, write_all};
 use crate::lives::{batch, entries, received};
 
@@ -48,6 +51,9 @@ struct Answers {
     models: Vec<ModelSummary>,
     quarantine: Vec<QuarantineItem>,
     batches: Vec<Option<Vec<u8>>>,
+    used: Used,
+    listed: Vec<String>,
+    statuses: Vec<HandStatus>,
 }
 
 /// What was done to a file.
@@ -107,7 +113,7 @@ fn damages<'a>(path: &'a Path, bytes: &[u8], bits: &[u8]) -> Vec<(&'a Path, Dama
     flips.chain(cuts).chain([Damage::TakeAway]).map(|damage| (path, damage)).collect()
 }
 
-/// A ledger with everything in it: batches, conflicts, elements that cannot count; several segments; closed.
+/// A ledger with everything in it: batches, conflicts, elements that cannot count, acts; several segments; closed.
 fn make(dir: &Path) -> Result<()> {
     let (mut ledger, _) = open(dir)?;
     for number in 0..N_BATCHES {
@@ -115,9 +121,26 @@ fn make(dir: &Path) -> Result<()> {
         ledger.writer.record(entries(&format!("[{first},7]")), received())?;
         let conflict = format!("[{}]", batch(MODEL, &uuid(number), "99"));
         ledger.writer.record(entries(&conflict), received())?;
+        let act = if number < 2 {
+            Act::Release { quarantine_id: 1 + number, batch: None }
+        } else {
+            set_status(number)
+        };
+        ledger.writer.record(vec![Entry::Act(act)], received())?;
     }
     ledger.writer.close()?;
     Ok(())
+}
+
+fn set_status(number: u64) -> Act {
+    Act::SetStatus(HandStatus {
+        model_uuid: MODEL.into(),
+        unit_name: format!("u/{}", number % 3).into(),
+        status: Status::Red,
+        info: format!("status {number}").into(),
+        set: received(),
+        expires: None,
+    })
 }
 
 fn open(dir: &Path) -> Result<(Ledger, tollgate_ledger_embedded::OpenReport), LedgerError> {
@@ -147,6 +170,10 @@ impl Expected {
         ensure!(exported.len() as u64 == N_BATCHES, "{} batches are exported", exported.len());
         ensure!(answers.batches.iter().all(Option::is_some), "every batch is there");
         ensure!(answers.quarantine.len() as u64 == N_BATCHES + 1, "{:?}", answers.quarantine);
+        let n_released = answers.quarantine.iter().filter(|item| item.is_released).count();
+        ensure!((n_released, answers.statuses.len()) == (2, 3), "{answers:?}");
+        ensure!(answers.listed.len() as u64 == N_BATCHES, "{:?}", answers.listed);
+        ensure!(answers.used.n_rollups() as u64 == N_BATCHES, "{:?}", answers.used);
         Ok(Self { answers, exported })
     }
 }
@@ -158,6 +185,9 @@ fn ask(ledger: &Ledger) -> Result<Answers, LedgerError> {
         models: ledger.reader.models(&page)?,
         quarantine: ledger.reader.quarantine(&page)?,
         batches: (0..N_BATCHES).map(|number| ledger.reader.batch(&id(number))).collect::<Result<_, _>>()?,
+        used: used(&*ledger.reader)?,
+        listed: listed(&*ledger.reader)?,
+        statuses: ledger.reader.hand_statuses(None)?,
     })
 }
 
@@ -254,17 +284,21 @@ fn copies() -> Vec<Entry> {
 }
 
 fn recorded(number: u64) -> String {
-    batch(MODEL, &uuid(number), &format!("{number}.5"))
+    let of_one_hour = batch(MODEL, &uuid(number), &format!("{number}.5"));
+    of_one_hour.replace("02T03:04:05Z\"}]", &format!("02T{number:02}:04:05Z\"}}]"))
 }
 
 /// Asks everything, each for itself; whether all is answered.
 fn check_each(ledger: &Ledger, expected: &Expected, path: &Path, damage: Damage) -> Result<bool> {
-    let Answers { counts, models, quarantine, batches } = &expected.answers;
+    let Answers { counts, models, quarantine, batches, .. } = &expected.answers;
     let page = Page { cursor: None, limit: usize::MAX };
     ensure!(ledger.reader.counts() == *counts, "wrong counts: {:?}", ledger.reader.counts());
     let mut answered = vec![
         ("models", ledger.reader.models(&page).map(|found| found == *models)),
         ("quarantine", ledger.reader.quarantine(&page).map(|found| found == *quarantine)),
+        ("usage", used(&*ledger.reader).map(|found| found == expected.answers.used)),
+        ("a listing", listed(&*ledger.reader).map(|found| found == expected.answers.listed)),
+        ("statuses", ledger.reader.hand_statuses(None).map(|found| found == expected.answers.statuses)),
     ];
     for (number, batch) in (0..).zip(batches) {
         answered.push(("a batch", ledger.reader.batch(&id(number)).map(|found| found == *batch)));

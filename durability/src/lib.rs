@@ -14,6 +14,7 @@
 //! about what is left after something broke.
 
 pub mod account;
+mod answers;
 pub mod batches;
 pub mod check;
 pub mod client;

@@ -3,11 +3,13 @@
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
 use tollgate_ledger::{
-    Entry, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy, chain,
+    Act, Entry, HandStatus, Ledger, LedgerError, MemoryLedger, Outcome, Page, Reader, Received, Remedy, chain,
 };
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options};
-use tollgate_rules::judge;
-use tollgate_wire::{Document, Timestamp};
+use tollgate_rules::{Reason, judge};
+use tollgate_wire::{Document, Status, Timestamp};
+
+use crate::answers::{listed, used};
 
 /// Compressed groups are short, and every life should begin segments.
 const SEGMENT_BYTES_MAX: u64 = 1 << 10;
@@ -55,6 +57,10 @@ pub struct Tally {
     pub n_conflicts: u64,
     /// Elements that cannot count.
     pub n_quarantined: u64,
+    /// Acts that changed something.
+    pub n_acts: u64,
+    /// Of those, releases from quarantine.
+    pub n_releases: u64,
     /// Segments of the journal that were begun after the first.
     pub n_rotations: u64,
 }
@@ -72,12 +78,19 @@ impl Tally {
             n_duplicates: self.n_duplicates + other.n_duplicates,
             n_conflicts: self.n_conflicts + other.n_conflicts,
             n_quarantined: self.n_quarantined + other.n_quarantined,
+            n_acts: self.n_acts + other.n_acts,
+            n_releases: self.n_releases + other.n_releases,
             n_rotations: self.n_rotations + other.n_rotations,
         }
     }
 
-    fn count(&mut self, outcomes: &[Outcome]) {
-        for outcome in outcomes {
+    fn count(&mut self, group: &[Entry], outcomes: &[Outcome]) {
+        for (entry, outcome) in group.iter().zip(outcomes) {
+            if let (Entry::Act(act), Outcome::Recorded) = (entry, outcome) {
+                self.n_acts += 1;
+                self.n_releases += u64::from(matches!(act, Act::Release { .. }));
+                continue;
+            }
             *match outcome {
                 Outcome::Recorded => &mut self.n_recorded,
                 Outcome::Duplicate => &mut self.n_duplicates,
@@ -132,13 +145,13 @@ pub fn live(subject: &dyn Subject, seed: u64) -> Result<Tally, String> {
 /// Records groups until the disk fails or it was enough.
 fn work(history: &mut History<'_>, ledger: &mut Ledger, dice: &mut Dice) -> Result<(), String> {
     // What did not get its answer is sent again, as a sender does.
-    let mut group = history.unanswered.take().unwrap_or_else(|| random_group(dice));
+    let mut group = history.unanswered.take().unwrap_or_else(|| random_group(dice, &*history.durable.reader));
     for _ in 0..dice.below(10) {
         if !history.record(ledger, &group)? {
             return Ok(());
         }
         if dice.below(3) != 0 {
-            group = random_group(dice);
+            group = random_group(dice, &*history.durable.reader);
         }
     }
     Ok(())
@@ -202,8 +215,14 @@ impl<'a> History<'a> {
     fn make_durable(&mut self, group: &[Entry]) -> Vec<Outcome> {
         let outcomes = self.durable.writer.record(group.to_vec(), received()).expect("memory does not fail");
         for pair in group.iter().zip(&outcomes) {
-            if let (Entry::Batch(batch), Outcome::Recorded) = pair {
-                self.recorded.push(batch.body().to_vec());
+            match pair {
+                (Entry::Batch(batch), Outcome::Recorded) => self.recorded.push(batch.body().to_vec()),
+                (Entry::Act(Act::Release { batch: Some(batch), .. }), Outcome::Recorded)
+                    if !self.recorded.iter().any(|body| **body == *batch.body()) =>
+                {
+                    self.recorded.push(batch.body().to_vec());
+                }
+                _ => {}
             }
         }
         outcomes
@@ -215,7 +234,7 @@ impl<'a> History<'a> {
             Ok(outcomes) => {
                 self.tally.n_groups += 1;
                 let expected = self.make_durable(group);
-                self.tally.count(&expected);
+                self.tally.count(group, &expected);
                 if outcomes == expected { Ok(true) } else { Err(format!("{outcomes:?}, not {expected:?}")) }
             }
             Err(error) if error.remedy() == Remedy::Restart => {
@@ -245,28 +264,85 @@ impl<'a> History<'a> {
     }
 }
 
+/// Everything that a ledger can be asked, as text.
 fn answers(reader: &dyn Reader) -> String {
     let page = Page { cursor: None, limit: usize::MAX };
-    format!("{:?} {:?} {:?}", reader.counts(), reader.models(&page), reader.quarantine(&page))
+    let quarantine = reader.quarantine(&page);
+    let revoked = CREDENTIALS.map(|id| reader.is_revoked(id));
+    let users = MODELS.map(|model_uuid| reader.declared_user(model_uuid));
+    format!(
+        "{:?} {:?} {quarantine:?} {:?} {:?} {:?} {revoked:?} {users:?}",
+        reader.counts(),
+        reader.models(&page),
+        used(reader),
+        listed(reader),
+        reader.hand_statuses(None),
+    )
 }
 
-/// Few ids and few contents, so that most elements meet an earlier one.
-fn random_group(dice: &mut Dice) -> Vec<Entry> {
-    let elements = (0..dice.below(6)).map(|_| {
-        let model = ["m", "m", "01234567-89ab-4def-8edc-ba9876543210", "x", "x", ""][dice.below(6)];
-        let id = match dice.below(20) {
-            0 => String::new(),
-            number if number % 3 == 0 => format!("odd {number}"),
-            number => format!("01234567-89ab-4def-8edc-{number:012x}"),
+const MODELS: [&str; 4] = ["m", "01234567-89ab-4def-8edc-ba9876543210", "x", ""];
+const CREDENTIALS: [&str; 3] = ["one", "two", "three"];
+
+/// Few ids and few contents, so that most elements meet an earlier one. `durable` says what is in quarantine.
+fn random_group(dice: &mut Dice, durable: &dyn Reader) -> Vec<Entry> {
+    let n_quarantined = durable.counts().n_quarantined as usize;
+    let mut group: Vec<Entry> = (0..dice.below(6)).map(|_| random_element(dice)).collect();
+    if dice.below(3) == 0 {
+        let act = random_act(dice);
+        group.insert(dice.below(group.len() + 1), Entry::Act(act));
+    }
+    if 0 < n_quarantined && dice.below(4) == 0 {
+        let quarantine_id = 1 + dice.below(n_quarantined) as u64;
+        let batch = match random_element(dice) {
+            Entry::Batch(batch) => Some(batch),
+            _ => None,
         };
-        let value = ["1", "1", "1", "1", "1", "0.1", "1e3", "NaN", "-1"][dice.below(9)];
-        match dice.below(15) {
-            0 => "7".to_owned(),
-            1 => batch(model, &id, &value.repeat(dice.below(2000))),
-            _ => batch(model, &id, value),
+        let release = Entry::Act(Act::Release { quarantine_id, batch });
+        group.insert(dice.below(group.len() + 1), release);
+    }
+    group
+}
+
+fn random_element(dice: &mut Dice) -> Entry {
+    let model = ["m", "m", "01234567-89ab-4def-8edc-ba9876543210", "x", "x", ""][dice.below(6)];
+    let number = dice.below(20);
+    let id = match number {
+        0 => String::new(),
+        number if number % 3 == 0 => format!("odd {number}"),
+        number => format!("01234567-89ab-4def-8edc-{number:012x}"),
+    };
+    let value = ["1", "1", "1", "1", "1", "0.1", "1e3", "NaN", "-1"][dice.below(9)];
+    let posted = match dice.below(15) {
+        0 => "7".to_owned(),
+        1 => batch(model, &id, &value.repeat(dice.below(2000))),
+        // Hours that are not those of the others, in no order.
+        _ => {
+            batch(model, &id, value).replace("02T03:04:05Z\"}]", &format!("02T{:02}:04:05Z\"}}]", number % 7))
         }
-    });
-    entries(&format!("[{}]", elements.collect::<Vec<_>>().join(",")))
+    };
+    let entry = entries(&format!("[{posted}]")).pop().expect("one element");
+    match entry {
+        Entry::Batch(batch) if dice.below(8) == 0 => Entry::Refused(batch, Reason::MissingUuid),
+        entry => entry,
+    }
+}
+
+fn random_act(dice: &mut Dice) -> Act {
+    let model_uuid: Box<str> = MODELS[dice.below(3)].into();
+    let unit_name: Box<str> = ["", "u/0"][dice.below(2)].into();
+    match dice.below(5) {
+        0 => Act::ClearStatus { model_uuid, unit_name },
+        1 => Act::Revoke { credential_id: CREDENTIALS[dice.below(3)].into() },
+        2 => Act::Declare { model_uuid, user: ["bob", "eve"][dice.below(2)].into() },
+        _ => Act::SetStatus(HandStatus {
+            model_uuid,
+            unit_name,
+            status: [Status::Red, Status::Amber][dice.below(2)],
+            info: "by hand".into(),
+            set: received(),
+            expires: dice.flip().then(received),
+        }),
+    }
 }
 
 /// The elements of a posted document as entries.

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tollgate_durability::lives::{Sound, Subject, Tally, live};
 use tollgate_journal::sim::{Lies, SimDisk};
 use tollgate_ledger::{
-    Counts, Entry, Ledger, LedgerError, ModelSummary, Outcome, Page, QuarantineItem, Reader, Received, Writer,
+    BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError, ModelSummary, Outcome, Page,
+    QuarantineItem, Reader, Received, Writer,
 };
-use tollgate_rules::{BatchId, Digest};
+use tollgate_rules::{BatchId, Digest, Rollup, Select, Series, Visitor};
 
 const N_SEEDS: u64 = 300;
 
@@ -35,11 +36,11 @@ fn without_a_mistake_nothing_is_noticed_and_everything_is_met() {
         (0..N_SEEDS).map(|seed| live(&Sound, seed).unwrap_or_else(|what| panic!("seed {seed}: {what}")));
     let sum = lived.fold(Tally::default(), Tally::and);
     let Tally { n_cuts, n_cuts_in_recovery, n_kills, n_groups, n_rotations, .. } = sum;
-    let Tally { n_recorded, n_duplicates, n_conflicts, n_quarantined, .. } = sum;
+    let Tally { n_recorded, n_duplicates, n_conflicts, n_quarantined, n_acts, n_releases, .. } = sum;
     for n in [n_cuts, n_cuts_in_recovery, n_kills, n_groups, n_rotations] {
         assert!(N_SEEDS / 2 < n, "{sum:?}");
     }
-    for n in [n_recorded, n_duplicates, n_conflicts, n_quarantined] {
+    for n in [n_recorded, n_duplicates, n_conflicts, n_quarantined, n_acts, n_releases] {
         assert!(N_SEEDS / 2 < n, "{sum:?}");
     }
 }
@@ -70,7 +71,7 @@ type Content = (BatchId, Digest);
 fn content(entry: &Entry) -> Option<Content> {
     match entry {
         Entry::Batch(batch) => Some((batch.id().clone(), batch.digest())),
-        Entry::Quarantine(_) => None,
+        Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => None,
     }
 }
 
@@ -121,7 +122,7 @@ impl Subject for ForgottenIds {
         let n_counted_again = Arc::new(AtomicU64::new(0));
         let writer =
             ForgetfulWriter { inner, known: HashSet::new(), n_counted_again: n_counted_again.clone() };
-        let reader = ForgetfulReader { inner: reader, n_counted_again };
+        let reader = WrongReader { inner: reader, n_counted_again, mistake: Mistake::CountsAgain };
         Ok(Ledger { writer: Box::new(writer), reader: Arc::new(reader), preparer })
     }
 }
@@ -151,12 +152,21 @@ impl Writer for ForgetfulWriter {
     }
 }
 
-struct ForgetfulReader {
+/// Answers wrongly in one way.
+struct WrongReader {
     inner: Arc<dyn Reader>,
     n_counted_again: Arc<AtomicU64>,
+    mistake: Mistake,
 }
 
-impl Reader for ForgetfulReader {
+#[derive(Clone, Copy, PartialEq)]
+enum Mistake {
+    CountsAgain,
+    ForgetsStatuses,
+    RepeatsRollups,
+}
+
+impl Reader for WrongReader {
     fn counts(&self) -> Counts {
         let mut counts = self.inner.counts();
         counts.n_batches += self.n_counted_again.load(Ordering::Relaxed);
@@ -178,6 +188,68 @@ impl Reader for ForgetfulReader {
     fn quarantine(&self, page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
         self.inner.quarantine(page)
     }
+
+    fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError> {
+        self.inner.batches(select, page)
+    }
+
+    fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
+        match self.mistake {
+            Mistake::RepeatsRollups => self.inner.usage(select, &mut Repeating(visitor)),
+            Mistake::CountsAgain | Mistake::ForgetsStatuses => self.inner.usage(select, visitor),
+        }
+    }
+
+    fn hand_status(&self, model_uuid: &str, unit_name: &str) -> Result<Option<HandStatus>, LedgerError> {
+        self.inner.hand_status(model_uuid, unit_name)
+    }
+
+    fn hand_statuses(&self, model_uuid: Option<&str>) -> Result<Vec<HandStatus>, LedgerError> {
+        match self.mistake {
+            Mistake::ForgetsStatuses => Ok(Vec::new()),
+            Mistake::CountsAgain | Mistake::RepeatsRollups => self.inner.hand_statuses(model_uuid),
+        }
+    }
+
+    fn is_revoked(&self, credential_id: &str) -> Result<bool, LedgerError> {
+        self.inner.is_revoked(credential_id)
+    }
+
+    fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
+        self.inner.declared_user(model_uuid)
+    }
+}
+
+/// Shows what is in memory and in a run from both.
+struct Repeating<'a>(&'a mut dyn Visitor);
+
+impl Visitor for Repeating<'_> {
+    fn series(&mut self, series: &Series<'_>) -> bool {
+        self.0.series(series)
+    }
+
+    fn rollup(&mut self, hour: i64, rollup: &Rollup) {
+        self.0.rollup(hour, rollup);
+        self.0.rollup(hour, rollup);
+    }
+}
+
+impl Subject for Mistake {
+    fn open(&self, disk: &SimDisk) -> Result<Ledger, LedgerError> {
+        let Ledger { writer, reader: inner, preparer } = Sound.open(disk)?;
+        let reader = WrongReader { inner, n_counted_again: Arc::default(), mistake: *self };
+        Ok(Ledger { writer, reader: Arc::new(reader), preparer })
+    }
+}
+
+#[test]
+fn statuses_that_are_forgotten_at_a_restart_are_caught() {
+    check_caught(&Mistake::ForgetsStatuses);
+}
+
+#[test]
+fn usage_that_is_counted_twice_is_caught() {
+    check_caught(&Mistake::RepeatsRollups);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Options {
 pub(crate) enum Target {
     /// Posted documents, owned and borrowed
     Batches,
+    /// Credentials of batches
+    Credential,
     /// What a collector answers
     Response,
     /// Values of metrics
@@ -37,6 +39,7 @@ impl Target {
     fn name(self) -> &'static str {
         match self {
             Self::Batches => "batches",
+            Self::Credential => "credential",
             Self::Response => "response",
             Self::Value => "value",
         }
@@ -45,7 +48,7 @@ impl Target {
     /// How long the inputs get, in bytes. Most rules fit into little, and little is quick.
     fn input_bytes_max(self) -> u32 {
         match self {
-            Self::Batches | Self::Response => 4096,
+            Self::Batches | Self::Credential | Self::Response => 4096,
             Self::Value => 40,
         }
     }
@@ -62,7 +65,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, steps: &mut Steps) -
         needs::ensure(&[needs::C_COMPILER, needs::CXX_COMPILER])?;
         tools::ensure(workspace, &tools::FUZZ)
     })?;
-    let all = [Target::Batches, Target::Response, Target::Value];
+    let all = [Target::Batches, Target::Credential, Target::Response, Target::Value];
     let targets = options.target.map_or_else(|| all.to_vec(), |target| vec![target]);
     for target in targets {
         steps.work(&format!("fuzz target {}", target.name()), || {

@@ -78,6 +78,13 @@ impl Go {
         command
     }
 
+    /// `go` in a module of its own in `conformance/`, which needs what the comparison does not.
+    pub(crate) fn command_apart(&self, workspace: &Workspace, module: &str) -> Command {
+        let mut command = workspace.command("go", &[]);
+        command.current_dir(self.conformance.join(module)).env("GOTOOLCHAIN", "local");
+        command
+    }
+
     /// Wants every Go file as gofmt writes it.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Tollgate's chores, so that nobody has to remember them: `cargo xtask --help`.
 //!
 //! In reading order: [`mod@test`], [`check`], [`durability`] and [`fuzz`] are the commands. They are lists of [`steps`], on
-//! the programs that [`needs`], [`tools`] and [`go`] find or install in this [`workspace`]; [`manifests`], [`layers`] and
+//! the programs that [`needs`], [`tools`], [`go`] and [`interop`] find or install in this [`workspace`]; [`manifests`], [`layers`] and
 //! [`seeds`] are the work that no other program does for us.
 //!
 //! Nothing here is part of Tollgate, and nothing here is needed to build it: `cargo build` is enough for that.
@@ -12,6 +12,7 @@ mod check;
 mod durability;
 mod fuzz;
 mod go;
+mod interop;
 mod layers;
 mod manifests;
 mod needs;

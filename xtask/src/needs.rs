@@ -19,6 +19,10 @@ pub(crate) struct Need {
 pub(crate) const C_COMPILER: Need =
     Need { program: "cc", package: "gcc", why: "it compiles zstd, and links every program" };
 
+/// For the tests of what changes as time passes.
+pub(crate) const FAKETIME: Need =
+    Need { program: "faketime", package: "faketime", why: "it starts programs in other months" };
+
 /// For fuzzing alone.
 pub(crate) const CXX_COMPILER: Need = Need { program: "c++", package: "g++", why: "it compiles libFuzzer" };
 

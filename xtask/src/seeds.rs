@@ -1,4 +1,4 @@
-//! Where fuzzing starts from: the documents and values of the golden files.
+//! Where fuzzing starts from: the documents, values and macaroons of the golden files.
 
 use std::fs;
 use std::path::Path;
@@ -17,6 +17,14 @@ struct Vector {
 }
 
 #[derive(Deserialize)]
+struct Macaroon {
+    json_v1: String,
+    json_v2: String,
+    binary_v1_base64: String,
+    binary_v2_base64: String,
+}
+
+#[derive(Deserialize)]
 struct Spelling {
     text: String,
 }
@@ -30,6 +38,10 @@ pub(crate) fn write(workspace: &Workspace, target: Target, corpus: &Path) -> Res
     let golden = |path: &str| workspace.root.join("crates").join(path);
     let seeds = match target {
         Target::Batches => documents(&golden("tollgate-wire/golden/vectors.jsonl"), &["metric-batches"])?,
+        Target::Credential => {
+            let macaroons: Vec<Macaroon> = lines(&golden("tollgate-rules/golden/macaroons.jsonl"))?;
+            macaroons.into_iter().flat_map(forms).map(String::into_bytes).collect()
+        }
         Target::Response => {
             documents(&golden("tollgate-wire/golden/vectors.jsonl"), &["response", "user-status-response"])?
         }
@@ -44,6 +56,11 @@ pub(crate) fn write(workspace: &Workspace, target: Target, corpus: &Path) -> Res
         fs::write(&path, seed).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(seeds.len())
+}
+
+fn forms(macaroon: Macaroon) -> [String; 4] {
+    let Macaroon { json_v1, json_v2, binary_v1_base64, binary_v2_base64 } = macaroon;
+    [json_v1, json_v2, format!("\"{binary_v1_base64}\""), format!("\"{binary_v2_base64}\"")]
 }
 
 fn documents(path: &Path, types: &[&str]) -> Result<Vec<Vec<u8>>> {

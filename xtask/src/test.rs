@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use crate::go::{self, Go};
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{durability, needs};
+use crate::{durability, interop, needs};
 
 /// Documents of the differential run: four times as many as it takes to reach every rule of the generator.
 const N_DOCUMENTS: &str = "200000";
@@ -19,16 +19,22 @@ const N_KILLS: &str = "20";
 ///
 /// At the first that fails.
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    steps.work("what the tests need", || needs::ensure(&[needs::C_COMPILER, durability::STRACE]))?;
+    steps.work("what the tests need", || {
+        needs::ensure(&[needs::C_COMPILER, needs::FAKETIME, durability::STRACE])
+    })?;
     steps.command(
         "unit, integration and documentation tests",
         &mut workspace.cargo(&["test", "--workspace"]),
     )?;
     durability::run_briefly(workspace, steps)?;
     match Go::find(workspace)? {
-        Ok(go) => compare_with_reference(workspace, &go, steps)?,
+        Ok(go) => {
+            compare_with_reference(workspace, &go, steps)?;
+            interop::with_go(workspace, &go, steps)?;
+        }
         Err(why) => steps.did_not_run(go::COMPARISON, &why),
     }
+    interop::with_python(workspace, steps)?;
     steps.command(
         "demonstration with a fleet of senders",
         &mut workspace.command(workspace.release_binary(), &["demo", "--once"]),

@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{BodyDropped, LedgerError, ModelSummary, Page, Reader, Remedy, chain};
-use tollgate_rules::BatchId;
+use tollgate_ledger::{BadCursor, BodyDropped, LedgerError, Page, Reader, Remedy, chain};
+use tower_http::csrf::CsrfLayer;
 use tracing::error;
+
+use crate::format::Format;
 
 use crate::health::Health;
 use crate::metrics::{Levels, MEDIA_TYPE};
 use crate::post::Post;
 use crate::problem::Problem;
-use crate::quarantine_routes;
+use crate::{batch_routes, model_routes, quarantine_routes, revocation_routes, status_routes, usage_routes};
 
 /// Rows on a page when nothing is said.
 const ROWS: usize = 100;
@@ -41,11 +44,30 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/readyz", get(ready))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
-        .route("/api/v1/models", get(models))
-        .route("/api/v1/models/{model}", get(model))
-        .route("/api/v1/batches/{model}/{batch}", get(batch))
+        .route("/openapi.json", get(openapi))
+        .route("/api/v1/usage", get(usage_routes::usage))
+        .route("/api/v1/models", get(model_routes::list))
+        .route("/api/v1/models/{model}", get(model_routes::one))
+        .route(
+            "/api/v1/models/{model}/status",
+            get(status_routes::of_model)
+                .put(status_routes::set_for_model)
+                .delete(status_routes::clear_of_model),
+        )
+        .route(
+            "/api/v1/models/{model}/units/{*unit}",
+            get(status_routes::of_unit).put(status_routes::set_for_unit).delete(status_routes::clear_of_unit),
+        )
+        .route("/api/v1/statuses", get(status_routes::list))
+        .route("/api/v1/batches", get(batch_routes::list))
+        .route("/api/v1/batches/{model}/{batch}", get(batch_routes::one))
         .route("/api/v1/quarantine", get(quarantine_routes::list))
         .route("/api/v1/quarantine/{id}", get(quarantine_routes::one))
+        .route("/api/v1/quarantine/{id}/release", post(quarantine_routes::release))
+        .route("/api/v1/credentials/{id}", get(revocation_routes::one))
+        .route("/api/v1/credentials/{id}/revoke", post(revocation_routes::revoke))
+        // A page that the operator's browser happens to show must not decide anything here.
+        .layer(CsrfLayer::new().with_rejection_response(|_| Problem::CrossSite.into_response()))
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .with_state(admin)
@@ -56,11 +78,19 @@ async fn index() -> Response {
     ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("index.html"))).into_response()
 }
 
+/// All of both listeners, for programs.
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+}
+
 async fn ready(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
-    match admin.health.not_ready() {
-        None => Ok("ready\n"),
-        Some(reason) => Err(Problem::NotReady { reason }),
+    if let Some(reason) = admin.health.not_ready() {
+        return Err(Problem::NotReady { reason: reason.into() });
     }
+    let reader = admin.reader.clone();
+    let reachable = spawn_blocking(move || reader.reachable()).await.map_err(|_panicked| Problem::Bug)?;
+    let reason = |error| format!("the ledger does not answer: failed to {}", chain(&error)).into();
+    reachable.map(|()| "ready\n").map_err(|error| Problem::NotReady { reason: reason(error) })
 }
 
 #[derive(Serialize)]
@@ -86,52 +116,23 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response, Problem> {
     Ok(([(CONTENT_TYPE, MEDIA_TYPE)], page).into_response())
 }
 
-/// Which stretch of a listing is asked for.
+/// Which stretch of a listing is asked for, and in which form.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PageParameters {
+pub(crate) struct ListParameters {
     limit: Option<usize>,
     cursor: Option<String>,
+    format: Option<String>,
 }
 
 pub(crate) type PathResult<T> = Result<Path<T>, PathRejection>;
-pub(crate) type PageQuery = Result<Query<PageParameters>, QueryRejection>;
+pub(crate) type ListQuery = Result<Query<ListParameters>, QueryRejection>;
 
 /// A stretch of a listing.
 #[derive(Serialize)]
 pub(crate) struct Rows<T> {
-    rows: Vec<T>,
-    next_cursor: Option<String>,
-}
-
-async fn models(
-    State(admin): State<Arc<Admin>>,
-    query: PageQuery,
-) -> Result<Json<Rows<ModelSummary>>, Problem> {
-    let page = page(query)?;
-    let limit = page.limit;
-    let found = admin.read(move |admin| admin.reader.models(&one_more(page))).await?;
-    Ok(Json(rows(found, limit, |model| model.model_uuid.clone())))
-}
-
-async fn model(
-    State(admin): State<Arc<Admin>>,
-    path: PathResult<String>,
-) -> Result<Json<ModelSummary>, Problem> {
-    let model_uuid = in_path(path)?;
-    let found = admin.read(move |admin| admin.reader.model(&model_uuid)).await?;
-    found.map(Json).ok_or(Problem::NoSuchItem { what: "model" })
-}
-
-async fn batch(
-    State(admin): State<Arc<Admin>>,
-    path: PathResult<(String, String)>,
-) -> Result<Response, Problem> {
-    let (model_uuid, batch_uuid) = in_path(path)?;
-    let id = BatchId { model_uuid: model_uuid.into(), batch_uuid: batch_uuid.into() };
-    let found = admin.read(move |admin| admin.reader.batch(&id)).await?;
-    let canonical = found.ok_or(Problem::NoSuchItem { what: "batch" })?;
-    Ok(([(CONTENT_TYPE, "application/json")], canonical).into_response())
+    pub(crate) rows: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl Admin {
@@ -144,17 +145,25 @@ impl Admin {
             error!(%error, "reading the ledger panicked: a bug");
             Problem::Bug
         })?;
-        answer.map_err(|failure| {
-            if std::error::Error::source(&failure).is_some_and(<dyn std::error::Error>::is::<BodyDropped>) {
-                return Problem::BodyDropped;
-            }
-            error!(error = %chain(&failure), "the ledger cannot be read");
-            match failure.remedy() {
-                Remedy::Retry | Remedy::FreeSpace => Problem::LedgerBusy,
-                Remedy::Restart => Problem::LedgerClosed,
-                Remedy::Repair => Problem::Damaged,
-            }
-        })
+        answer.map_err(|failure| unreadable(&failure))
+    }
+}
+
+/// What is answered when the ledger cannot say.
+pub(crate) fn unreadable(failure: &LedgerError) -> Problem {
+    if let Some(cause) = std::error::Error::source(failure) {
+        if cause.is::<BodyDropped>() {
+            return Problem::BodyDropped;
+        }
+        if let Some(bad) = cause.downcast_ref::<BadCursor>() {
+            return Problem::BadParameter { reason: format!("{bad}.") };
+        }
+    }
+    error!(error = %chain(failure), "the ledger cannot be read");
+    match failure.remedy() {
+        Remedy::Retry | Remedy::FreeSpace => Problem::LedgerBusy,
+        Remedy::Restart => Problem::LedgerClosed,
+        Remedy::Repair => Problem::Damaged,
     }
 }
 
@@ -164,15 +173,21 @@ pub(crate) fn in_path<T>(path: PathResult<T>) -> Result<T, Problem> {
     Ok(parameters)
 }
 
-pub(crate) fn page(query: PageQuery) -> Result<Page, Problem> {
+pub(crate) fn list_page(query: ListQuery, headers: &HeaderMap) -> Result<(Page, Format), Problem> {
     let Query(parameters) =
         query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
-    let limit = parameters.limit.unwrap_or(ROWS);
+    let format = Format::asked(parameters.format.as_deref(), headers)?;
+    Ok((Page { cursor: parameters.cursor, limit: limit_of(parameters.limit)? }, format))
+}
+
+/// How many rows, when so many or nothing was said.
+pub(crate) fn limit_of(limit: Option<usize>) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(ROWS);
     if !(1..=ROWS_MAX).contains(&limit) {
         let reason = format!("limit {limit} is outside 1 to {ROWS_MAX}.");
         return Err(Problem::BadParameter { reason });
     }
-    Ok(Page { cursor: parameters.cursor, limit })
+    Ok(limit)
 }
 
 /// A row more than wanted tells whether there is another page.

@@ -11,12 +11,15 @@ use tollgate_ledger::Ledger;
 use tracing::info;
 
 use crate::admin_routes::{self, Admin};
+use crate::credential_routes::Issuer;
+use crate::credentials::Credentials;
 use crate::health::Health;
 use crate::metrics::{ListenerName, Metrics};
 use crate::observe::observed;
 use crate::post::Post;
 use crate::server::{ConnectionLimits, Phase, Server};
-use crate::{CollectorError, Settings, commit, wire_routes};
+use crate::standings::Keeper;
+use crate::{CollectorError, CurrentTerms, Settings, Terms, commit, wire_routes};
 
 /// Connections of operators, at most: some browsers, a scraper, a probe.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -29,12 +32,17 @@ const WAITING_CONNECTIONS_MAX: u32 = 1_024;
 /// it is started again.
 const FAILED_DRAIN_MS: u64 = 500;
 
+/// Where others record into the same ledger, how old a total may be that a status is worked out of: how long two collectors may
+/// differ about it.
+const SHARED_FRESH_MS: u64 = 1_000;
+
 /// How long operators' requests in flight may take when all else is done.
 const ADMIN_DRAIN_MS: u64 = 500;
 
 /// A collector whose listeners are bound and do not answer yet.
 pub struct Collector {
     settings: Settings,
+    terms: Arc<CurrentTerms>,
     ledger: Ledger,
     wire: TcpListener,
     admin: TcpListener,
@@ -50,9 +58,24 @@ impl Collector {
     /// When a setting cannot work or an address cannot be bound. The ledger is dropped then, and nothing was written.
     pub async fn bind(settings: Settings, ledger: Ledger) -> Result<Self, CollectorError> {
         settings.check()?;
+        let terms = Terms { grace_period: settings.grace_period(), ..Terms::default() };
+        let terms = Arc::new(CurrentTerms::new(terms));
         let (wire, listen_addr) = bind("wire", settings.listen).await?;
         let (admin, admin_addr) = bind("admin", settings.admin).await?;
-        Ok(Self { settings, ledger, wire, admin, listen_addr, admin_addr })
+        Ok(Self { settings, terms, ledger, wire, admin, listen_addr, admin_addr })
+    }
+
+    /// With these keys and plans instead of none.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        let terms = Terms { credentials: Arc::new(credentials), ..Terms::clone(&self.terms.get()) };
+        self.under(Arc::new(CurrentTerms::new(terms)))
+    }
+
+    /// With these terms instead of the settings' grace period alone; whoever keeps them can replace what they say.
+    #[must_use]
+    pub fn under(self, terms: Arc<CurrentTerms>) -> Self {
+        Self { terms, ..self }
     }
 
     /// Where senders post: the port is a real one also when port 0 was asked for.
@@ -75,21 +98,34 @@ impl Collector {
     /// # Errors
     ///
     /// When the ledger failed for good: everybody who waited was answered 503, and the process should exit non-zero so
-    /// that the next one recovers. Also when a part of the collector panicked.
+    /// that the next one recovers. Also when a part of the collector panicked, and at once when the settings require credentials
+    /// and there are no keys.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
         let settings = self.settings;
+        self.terms.get().credentials.check(&settings)?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
+        let reader = self.ledger.reader.clone();
+        let fresh_for = reader.is_shared().then(|| Duration::from_millis(SHARED_FRESH_MS));
+        let keeper = Keeper::new(reader, fresh_for);
         let (queue, mut committer) =
-            commit::start(self.ledger.writer, &settings, metrics.clone(), health.clone())?;
-        let post = Arc::new(Post::new(&settings, self.ledger.preparer, queue.clone(), metrics.clone()));
+            commit::start(self.ledger.writer, keeper, &settings, metrics.clone(), health.clone())?;
+        let post = Arc::new(Post::new(
+            &settings,
+            self.terms,
+            self.ledger.preparer,
+            self.ledger.reader.clone(),
+            queue.clone(),
+            metrics.clone(),
+        ));
+        let issuer = Arc::new(Issuer::new(post.clone(), &settings));
         let admin = Admin { reader: self.ledger.reader, health: health.clone(), post: post.clone() };
 
         let limits = ConnectionLimits::of(&settings);
         let wire = Listener::start(Server {
             name: ListenerName::wire,
             listener: self.wire,
-            router: observed(wire_routes::router(post), ListenerName::wire, metrics.clone()),
+            router: observed(wire_routes::router(post, issuer), ListenerName::wire, metrics.clone()),
             limits,
             metrics: metrics.clone(),
         });

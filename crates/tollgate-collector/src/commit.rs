@@ -16,6 +16,7 @@ use tracing::{debug, error, warn};
 use crate::budget::Reservation;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::standings::{Claim, Keeper, Standings};
 use crate::{CollectorError, Settings};
 
 /// Why the entries of one request are not acknowledged. Some of them may be written all the same; the sender sends them
@@ -74,8 +75,9 @@ enum Message {
 /// The entries of one request on their way into the ledger.
 struct Job {
     request: Prepared,
-    /// Of each entry.
-    n_metrics: Vec<usize>,
+    /// Of each entry; `None` of one that nobody posted.
+    n_metrics: Vec<Option<usize>>,
+    claim: Claim,
     answer: oneshot::Sender<Result<Recorded, Unrecorded>>,
     /// Given back when the job is taken into a group.
     place: Place,
@@ -87,6 +89,8 @@ struct Job {
 pub(crate) struct Recorded {
     /// What became of each, in the same order.
     pub(crate) outcomes: Vec<Outcome>,
+    /// Where its models stand with it.
+    pub(crate) standings: Standings,
     /// The request's part of the budget.
     pub(crate) reservation: Reservation,
 }
@@ -107,6 +111,7 @@ impl Drop for Place {
 /// Starts the thread that owns `writer`.
 pub(crate) fn start(
     writer: Box<dyn Writer>,
+    keeper: Keeper,
     settings: &Settings,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -123,7 +128,7 @@ pub(crate) fn start(
         room_share_max: (settings.queue_batches_max / ROOM_SHARE).max(1),
     };
     let group_batches_max = settings.group_batches_max;
-    let mut committer = CommitterThread { group_batches_max, apart_until: None, metrics, health };
+    let mut committer = CommitterThread { keeper, group_batches_max, apart_until: None, metrics, health };
     thread::Builder::new()
         .name("committer".to_owned())
         .spawn(move || {
@@ -143,12 +148,13 @@ impl CommitQueue {
     pub(crate) async fn commit(
         &self,
         request: Prepared,
-        n_metrics: Vec<usize>,
+        n_metrics: Vec<Option<usize>>,
+        claim: Claim,
         reservation: Reservation,
     ) -> Result<Recorded, Unrecorded> {
         let place = self.place(request.n_entries).await?;
         let (answer, outcomes) = oneshot::channel();
-        let job = Job { request, n_metrics, answer, place, reservation };
+        let job = Job { request, n_metrics, claim, answer, place, reservation };
         self.jobs.send(Message::Record(job)).map_err(|_| Unrecorded::Closed)?;
         // A job that the committer drops unanswered was not recorded: the ledger is closed.
         outcomes.await.unwrap_or(Err(Unrecorded::Closed))
@@ -214,6 +220,7 @@ impl Committer {
 
 /// What the committer's thread owns besides the writer.
 struct CommitterThread {
+    keeper: Keeper,
     group_batches_max: usize,
     /// Until then each request is a group of its own.
     apart_until: Option<Instant>,
@@ -250,13 +257,15 @@ impl CommitterThread {
         let mut requests = Vec::with_capacity(group.len());
         let mut waiters = Vec::with_capacity(group.len());
         let mut n_metrics_each = Vec::new();
-        for Job { request, n_metrics, answer, place, reservation } in group {
+        for Job { request, n_metrics, claim, answer, place, reservation } in group {
             drop(place);
-            waiters.push((request.n_entries, answer, reservation));
+            waiters.push((request.n_entries, claim, answer, reservation));
             n_metrics_each.extend(n_metrics);
             requests.push(request);
         }
         let n_entries: usize = requests.iter().map(|request| request.n_entries).sum();
+        // IMPORTANT: before the group is recorded, and on this thread, which alone records: what is looked up here has none of it.
+        self.keeper.prepare(waiters.iter().map(|(_, claim, ..)| claim));
         let started = Instant::now();
 
         // IMPORTANT: nothing is answered before this returned; an acknowledgement is a promise that survives power loss.
@@ -266,13 +275,7 @@ impl CommitterThread {
         match recorded {
             Ok(outcomes) => {
                 assert_eq!(outcomes.len(), n_entries, "a ledger gives one outcome for each entry");
-                let n_metrics = outcomes
-                    .iter()
-                    .zip(&n_metrics_each)
-                    .filter(|(outcome, _)| **outcome == Outcome::Recorded)
-                    .map(|(_, n_metrics)| n_metrics)
-                    .sum();
-                self.metrics.count_group(&outcomes, n_metrics, took);
+                self.metrics.count_group(&outcomes, &n_metrics_each, took);
                 self.health.set_recorded();
                 debug!(
                     n_batches = n_entries,
@@ -281,15 +284,18 @@ impl CommitterThread {
                     "recorded a group"
                 );
                 let mut outcomes = outcomes.into_iter();
-                for (n_entries, answer, reservation) in waiters {
-                    let outcomes = outcomes.by_ref().take(n_entries).collect();
+                for (n_entries, claim, answer, reservation) in waiters {
+                    let outcomes: Vec<Outcome> = outcomes.by_ref().take(n_entries).collect();
+                    let standings = self.keeper.settle(&claim, &outcomes);
                     // A waiter that has gone does not hear of it.
-                    answer.send(Ok(Recorded { outcomes, reservation })).ok();
+                    answer.send(Ok(Recorded { outcomes, standings, reservation })).ok();
                 }
                 Ok(())
             }
             Err(failure) => {
                 self.metrics.count_record_failure();
+                // Some of the group may be recorded all the same.
+                self.keeper.forget();
                 let unrecorded = match failure.remedy() {
                     Remedy::Retry => Unrecorded::Busy,
                     Remedy::FreeSpace => Unrecorded::DiskFull,
@@ -312,7 +318,7 @@ impl CommitterThread {
                     error = %chain(&failure),
                     "a group was not recorded"
                 );
-                for (_, answer, _reservation) in waiters {
+                for (_, _, answer, _reservation) in waiters {
                     answer.send(Err(unrecorded)).ok();
                 }
                 if unrecorded == Unrecorded::Closed { Err(failure) } else { Ok(()) }

@@ -5,6 +5,7 @@ use tollgate_rules::{Posted, Reading, judge, limits};
 use tollgate_wire::Document;
 
 use crate::budget::{BudgetError, Reservation};
+use crate::gate::Gate;
 use crate::problem::Problem;
 
 /// Metrics of one batch and labels of one metric that are kept while they are decided on. Some more than are admitted, so that
@@ -18,7 +19,8 @@ const ELEMENT_BYTES: usize = 768;
 /// What a text takes besides its bytes.
 const ALLOCATION_BYTES: usize = 16;
 
-/// A decoded document: for each element, in order, what goes into the ledger and what its answer needs.
+/// A decoded document: for each element, in order, what goes into the ledger and what its answer needs. Behind the elements may be
+/// entries that nobody posted.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
     pub(crate) entries: Vec<Entry>,
@@ -33,6 +35,7 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(
     document: &[u8],
     batches_max: usize,
+    mut gate: Gate<'_>,
     reservation: &mut Reservation,
 ) -> Result<Decoded, Problem> {
     let mut decoded = Decoded::default();
@@ -48,18 +51,20 @@ pub(crate) fn decode(
             return Err(Problem::TooManyBatches { batches_max });
         }
         let verdict = judge(&element);
-        let posted = Posted::new(&element, &verdict);
-        let entry = Entry::from(verdict);
+        let mut posted = Posted::new(&element, &verdict);
+        let (entry, set_aside_for) = gate.entry(&element, verdict);
+        posted.quarantined = set_aside_for;
         n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
         reserve(reservation, n_document_bytes + n_bytes)?;
         decoded.posted.push(posted);
         decoded.entries.push(entry);
     }
     reservation.shrink_to(document.len() + n_bytes);
+    decoded.entries.extend(gate.finish()?);
     Ok(decoded)
 }
 
-fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
+pub(crate) fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
     reservation.grow_to(n_bytes).map_err(|error| match error {
         BudgetError::Spent => Problem::Overloaded { what: "bytes" },
         BudgetError::NeverEnough { bytes_max } => Problem::TooManyMetrics { bytes_max },
@@ -78,7 +83,7 @@ fn posted_bytes(posted: &Posted) -> usize {
 
 fn entry_bytes(entry: &Entry) -> usize {
     match entry {
-        Entry::Batch(batch) => {
+        Entry::Batch(batch) | Entry::Refused(batch, _) => {
             let id = batch.id();
             let texts =
                 [&id.model_uuid, &id.batch_uuid, batch.model_name(), batch.unit_name(), batch.charm_url()];
@@ -90,6 +95,8 @@ fn entry_bytes(entry: &Entry) -> usize {
             let texts = [&element.id.model_uuid, &element.id.batch_uuid, &element.unit_name];
             texts.into_iter().map(|text| bytes_of(text)).sum::<usize>() + element.body.len()
         }
+        // Nobody posts these.
+        Entry::Act(_) => 0,
     }
 }
 

@@ -27,6 +27,14 @@ pub enum CollectorError {
         /// What is wrong with its value and what is allowed.
         why: String,
     },
+    /// A plan cannot work.
+    #[error("use the plan {url:?}: {why}")]
+    Plan {
+        /// The plan's url.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A listener could not be bound.
     #[error("bind the {listener} listener to {address}")]
     Bind {

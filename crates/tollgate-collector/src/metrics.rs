@@ -180,13 +180,18 @@ impl Metrics {
         self.body_bytes.inc_by(n_bytes as u64);
     }
 
-    /// Counts a group that is durable. `n_metrics` are those of the batches that were recorded by it.
-    pub(crate) fn count_group(&self, outcomes: &[Outcome], n_metrics: usize, took: Duration) {
+    /// Counts a group that is durable. `n_metrics_each` are those of each entry, `None` of one that nobody posted.
+    pub(crate) fn count_group(&self, outcomes: &[Outcome], n_metrics_each: &[Option<usize>], took: Duration) {
         // Counted here first: finding a counter by its label takes longer than all else that is done for one outcome.
         let [mut n_recorded, mut n_duplicate, mut n_conflict, mut n_quarantined] = [0; 4];
-        for outcome in outcomes {
+        let mut n_metrics = 0;
+        for (outcome, n_its_metrics) in outcomes.iter().zip(n_metrics_each) {
+            let Some(n_its_metrics) = n_its_metrics else { continue };
             match outcome {
-                Outcome::Recorded => n_recorded += 1,
+                Outcome::Recorded => {
+                    n_recorded += 1;
+                    n_metrics += n_its_metrics;
+                }
                 Outcome::Duplicate => n_duplicate += 1,
                 Outcome::Conflict { .. } => n_conflict += 1,
                 Outcome::Quarantined { .. } => n_quarantined += 1,

@@ -2,27 +2,30 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::SystemTime;
 
 use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{Outcome, Prepared, Preparer};
+use tollgate_ledger::{Entry, Outcome, Prepared, Preparer, Reader};
 use tollgate_rules::Posted;
-use tollgate_wire::{Nanoseconds, Timestamp};
+use tollgate_wire::Timestamp;
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
-use crate::Settings;
+use crate::act::now;
 use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
-use crate::decode::{Decoded, decode};
+use crate::decode::{self, Decoded, decode};
 use crate::decompress::{Encoding, decompress};
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::reply::{AnswerShape, reply};
+use crate::reply::{AnswerShape, Beyond, reply};
+use crate::standings::{Claim, Standings};
+use crate::terms::{CurrentTerms, Terms};
+use crate::{Settings, jimm};
 
 /// Up to this size a document is decoded where it was read: handing it over takes longer than 40 batches do.
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
@@ -49,13 +52,16 @@ pub(crate) struct Post {
     large: Arc<Semaphore>,
     body_limits: BodyLimits,
     batches_max: usize,
-    grace_period: Nanoseconds,
+    terms: Arc<CurrentTerms>,
+    reader: Arc<dyn Reader>,
 }
 
 impl Post {
     pub(crate) fn new(
         settings: &Settings,
+        terms: Arc<CurrentTerms>,
         preparer: Arc<dyn Preparer>,
+        reader: Arc<dyn Reader>,
         queue: CommitQueue,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -69,8 +75,14 @@ impl Post {
             large: Arc::new(Semaphore::new(1)),
             body_limits: BodyLimits::of(settings),
             batches_max: settings.request_batches_max,
-            grace_period: Nanoseconds(settings.grace_period_nanoseconds()),
+            terms,
+            reader,
         }
+    }
+
+    /// What counts now.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.get()
     }
 
     /// Records what was posted and gives the body of the answer, which counts as held until it has been written.
@@ -84,27 +96,40 @@ impl Post {
         self.metrics.count_received(received.bytes.len());
 
         let is_small = received.encoding == Encoding::Identity && received.bytes.len() <= AT_ONCE_BYTES_MAX;
-        let (body_bytes_max, batches_max) = (self.body_limits.body_bytes_max, self.batches_max);
-        let metrics = self.metrics.clone();
         let turn = self.turn_if_large(&received).await;
-        let preparer = self.preparer.clone();
+        let terms = self.terms.get();
+        let decider = Decider {
+            body_bytes_max: self.body_limits.body_bytes_max,
+            batches_max: self.batches_max,
+            shape,
+            terms: terms.clone(),
+            preparer: self.preparer.clone(),
+            reader: self.reader.clone(),
+            metrics: self.metrics.clone(),
+        };
         let decide = move || {
             let _turn = turn;
-            decide(received, body_bytes_max, batches_max, &*preparer, &metrics)
+            decider.decide(received)
         };
-        let Decided { request, n_metrics, posted, reservation } = self.work(is_small, decide).await??;
+        let Decided { request, received, n_metrics, claim, posted, reservation } =
+            self.work(is_small, decide).await??;
 
-        let Recorded { outcomes, reservation } = if posted.is_empty() {
-            Recorded { outcomes: Vec::new(), reservation } // Nothing to promise, so nothing to wait for.
+        let Recorded { outcomes, standings, reservation } = if posted.is_empty() {
+            // Nothing to promise, so nothing to wait for.
+            Recorded { outcomes: Vec::new(), standings: Standings::default(), reservation }
         } else {
-            self.queue.commit(request, n_metrics, reservation).await?
+            self.queue.commit(request, n_metrics, claim, reservation).await?
         };
         log(&outcomes);
 
         let is_small = posted.len() <= AT_ONCE_BATCHES_MAX;
-        let grace_period = self.grace_period;
+        let reader = self.reader.clone();
         let uuid = Uuid::new_v4().to_string();
-        let answer = self.work(is_small, move || reply(uuid, posted, &outcomes, shape, grace_period)).await?;
+        let answer = move || {
+            let beyond = Beyond { reader: &*reader, terms: &terms, standings, now: received };
+            reply(uuid, posted, &outcomes, shape, &beyond)
+        };
+        let answer = self.work(is_small, answer).await?;
         let answer = answer.map_err(|error| {
             error!(%error, "an answer cannot be written: a bug");
             Problem::Bug
@@ -147,32 +172,69 @@ impl Post {
 /// A request on its way into the ledger.
 struct Decided {
     request: Prepared,
-    /// Of each element.
-    n_metrics: Vec<usize>,
+    /// When it came.
+    received: Timestamp,
+    /// Of each element that was posted.
+    n_metrics: Vec<Option<usize>>,
+    /// What it brings to the allowances.
+    claim: Claim,
     /// What its answer needs.
     posted: Vec<Posted>,
     /// What it holds of the budget.
     reservation: Reservation,
 }
 
-/// From the bytes that came to what is recorded of them.
-fn decide(
-    received: Received,
+/// What it takes to decide on a request.
+struct Decider {
     body_bytes_max: usize,
     batches_max: usize,
-    preparer: &dyn Preparer,
-    metrics: &Metrics,
-) -> Result<Decided, Problem> {
-    let mut reservation = received.reservation;
-    let document = decompress(received.bytes, received.encoding, body_bytes_max)?;
-    metrics.count_body(document.len());
-    let Decoded { entries, posted } = decode(&document, batches_max, &mut reservation)?;
-    drop(document);
-    let n_metrics = entries.iter().map(|entry| entry.batch().map_or(0, |batch| batch.readings().len()));
-    let n_metrics = n_metrics.collect();
-    #[expect(clippy::disallowed_methods, reason = "the edge: one time for the whole request")]
-    let received = Timestamp::from_system_time(SystemTime::now());
-    Ok(Decided { request: preparer.prepare(entries, received), n_metrics, posted, reservation })
+    shape: AnswerShape,
+    terms: Arc<Terms>,
+    preparer: Arc<dyn Preparer>,
+    reader: Arc<dyn Reader>,
+    metrics: Arc<Metrics>,
+}
+
+impl Decider {
+    /// From the bytes that came to what is recorded of them.
+    fn decide(self, received: Received) -> Result<Decided, Problem> {
+        let mut reservation = received.reservation;
+        let document = decompress(received.bytes, received.encoding, self.body_bytes_max)?;
+        self.metrics.count_body(document.len());
+        let document = match self.shape {
+            AnswerShape::Jimm => translated(&document, &mut reservation)?,
+            AnswerShape::ByContent | AnswerShape::Users => document,
+        };
+        // One time for the whole request.
+        let received = now();
+        let gate = Gate::new(&self.terms.credentials, &*self.reader, received);
+        let Decoded { entries, posted } = decode(&document, self.batches_max, gate, &mut reservation)?;
+        drop(document);
+        let n_metrics = entries.iter().map(|entry| match entry {
+            Entry::Act(_) => None,
+            entry => Some(entry.batch().map_or(0, |batch| batch.readings().len())),
+        });
+        let n_metrics = n_metrics.collect();
+        let claim = Claim::new(self.terms.policy.clone(), &*self.reader, &entries, received);
+        let request = self.preparer.prepare(entries, received);
+        Ok(Decided { request, received, n_metrics, claim, posted, reservation })
+    }
+}
+
+/// A document of a JIMM of 2018 to 2020 in the form of all others, which may be three times as long.
+fn translated(document: &[u8], reservation: &mut Reservation) -> Result<Vec<u8>, Problem> {
+    decode::reserve(reservation, 4 * document.len())?;
+    jimm::translate(document).map_err(|error| Problem::BadJson {
+        reason: format!("Failed to read an array of batches: {error}. Nothing of it was recorded."),
+        offset: offset_of(document, &error),
+    })
+}
+
+/// Where in a document an error is.
+fn offset_of(document: &[u8], error: &serde_json::Error) -> usize {
+    let lines = document.split_inclusive(|byte| *byte == b'\n');
+    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    (before + error.column().saturating_sub(1)).min(document.len())
 }
 
 impl From<Unrecorded> for Problem {

@@ -3,6 +3,8 @@
 //! 4xx: this request will never work. 503: send it again after a while. 507: send it again when there is room.
 //! 500: a bug.
 
+use std::borrow::Cow;
+
 use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -41,9 +43,23 @@ pub(crate) enum Problem {
     /// The ledger cannot record this, now or later.
     Unrecordable,
     /// A probe asked, and batches should not be sent here just now.
-    NotReady { reason: &'static str },
+    NotReady { reason: Cow<'static, str> },
     /// A parameter of a query is not understood.
     BadParameter { reason: String },
+    /// An element stays in quarantine, for it cannot be counted.
+    CannotCount { reason: String },
+    /// A page of another site had a browser send this.
+    CrossSite,
+    /// What was asked a credential for is not understood.
+    BadAuthorization { reason: String },
+    /// The plan is not one that the charm can have.
+    NoSuchPlan,
+    /// Nobody chose a plan, and the charm has none by itself.
+    NoDefaultPlan,
+    /// Credentials are not handed to who asks.
+    NotSelfService,
+    /// There is no key to make credentials with.
+    NoKeys,
     /// There is nothing at this path.
     NoSuchPath,
     /// There is no such model, batch or quarantined element.
@@ -88,6 +104,25 @@ impl Problem {
             Self::BadParameter { .. } => {
                 (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not understood")
             }
+            Self::CannotCount { .. } => {
+                (StatusCode::CONFLICT, "cannot-count", "The element cannot be counted")
+            }
+            Self::CrossSite => {
+                (StatusCode::FORBIDDEN, "cross-site", "A page of another site must not do this")
+            }
+            Self::BadAuthorization { .. } => (
+                StatusCode::BAD_REQUEST,
+                "bad-authorization",
+                "The request for a credential is not understood",
+            ),
+            Self::NoSuchPlan => (StatusCode::NOT_FOUND, "no-such-plan", "There is no such plan"),
+            Self::NoDefaultPlan => (StatusCode::NOT_FOUND, "no-default-plan", "There is no default plan"),
+            Self::NotSelfService => {
+                (StatusCode::FORBIDDEN, "not-self-service", "Credentials are not handed out here")
+            }
+            Self::NoKeys => {
+                (StatusCode::NOT_IMPLEMENTED, "no-keys", "The collector has no key to make credentials with")
+            }
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
             Self::NoSuchItem { .. } => (StatusCode::NOT_FOUND, "no-such-item", "There is no such thing"),
             Self::MethodNotAllowed => {
@@ -128,9 +163,10 @@ impl Problem {
 
     fn detail(&self) -> String {
         match self {
-            Self::BadJson { reason, .. } | Self::BadBody { reason } | Self::BadParameter { reason } => {
-                reason.clone()
-            }
+            Self::BadJson { reason, .. }
+            | Self::BadBody { reason }
+            | Self::BadParameter { reason }
+            | Self::BadAuthorization { reason } => reason.clone(),
             Self::BadCompression { encoding, reason } => {
                 format!("The body is said to be {encoding} but {reason}. Nothing of it was recorded.")
             }
@@ -171,6 +207,27 @@ impl Problem {
                     .to_owned()
             }
             Self::NotReady { reason } => format!("Not ready: {reason}."),
+            Self::CannotCount { reason } => format!("It stays in quarantine: {reason}."),
+            Self::CrossSite => {
+                "Send it without the headers Origin and Sec-Fetch-Site, or from a page of this listener. Nothing was changed."
+                    .to_owned()
+            }
+            Self::NoSuchPlan => {
+                "The charm cannot have this plan: GET /charm?charm-url=… lists those that it can.".to_owned()
+            }
+            Self::NoDefaultPlan => {
+                "The charm has no default plan: choose one of those that GET /charm?charm-url=… lists.".to_owned()
+            }
+            Self::NotSelfService => {
+                "This collector hands out no credentials: ask its operator for one, who makes it with `tollgate credential \
+                 mint`."
+                    .to_owned()
+            }
+            Self::NoKeys => {
+                "This collector has no key to make credentials with: its operator makes one with `tollgate credential \
+                 new-key FILE` and names the file as keys_file in [credential]."
+                    .to_owned()
+            }
             Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
             Self::BodyDropped => {
@@ -207,9 +264,16 @@ impl Problem {
             Self::BadJson { .. }
             | Self::BadCompression { .. }
             | Self::BadParameter { .. }
+            | Self::CannotCount { .. }
+            | Self::CrossSite
             | Self::NotReady { .. }
             | Self::TooManyBatches { .. }
             | Self::TooManyMetrics { .. }
+            | Self::BadAuthorization { .. }
+            | Self::NoSuchPlan
+            | Self::NoDefaultPlan
+            | Self::NotSelfService
+            | Self::NoKeys
             | Self::NoSuchPath
             | Self::NoSuchItem { .. }
             | Self::BodyDropped
@@ -238,6 +302,38 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_vec(&document).expect("strings and numbers always serialize");
         let mut response = (status, self.headers(), body).into_response();
+        response.extensions_mut().insert(Slug(slug));
+        response
+    }
+}
+
+/// A problem as the clients read it that ask for credentials. They came from different teams: Juju wants the text as `error`,
+/// JIMM and the plan tools as `message` beside a `code`.
+pub(crate) struct ToldJuju(Problem);
+
+impl From<Problem> for ToldJuju {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for ToldJuju {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            error: &'a str,
+            code: &'a str,
+            message: &'a str,
+        }
+
+        let Self(problem) = self;
+        let (status, slug, _) = problem.kind();
+        let text = problem.detail();
+        let body = serde_json::to_vec(&Document { error: &text, code: slug, message: &text })
+            .expect("strings always serialize");
+        let mut headers = problem.headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = (status, headers, body).into_response();
         response.extensions_mut().insert(Slug(slug));
         response
     }

@@ -3,11 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
-use tollgate_ledger::{LedgerError, Page, QuarantineItem, Reader};
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use tollgate_ledger::{Act, LedgerError, Outcome, Page, QuarantineItem, Reader, chain};
+use tollgate_rules::{Admitted, Verdict, judge};
+use tollgate_wire::Document;
 
-use crate::admin_routes::{Admin, PageQuery, PathResult, Rows, in_path, one_more, page, rows};
+use crate::admin_routes::{Admin, PathResult, in_path, limit_of, one_more, rows};
+use crate::format::{self, CsvRow, Format};
 use crate::problem::Problem;
 
 /// Characters of an element's body in a listing, at most: enough for most batches, and a page stays small.
@@ -25,11 +32,49 @@ pub(crate) struct Shown {
     body_bytes: usize,
 }
 
+/// Which elements are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Released {
+    /// Those that are in quarantine.
+    #[default]
+    False,
+    /// Those that were released from it.
+    True,
+    /// Both.
+    All,
+}
+
+impl Released {
+    fn has(self, item: &QuarantineItem) -> bool {
+        match self {
+            Self::False => !item.is_released,
+            Self::True => item.is_released,
+            Self::All => true,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    #[serde(default)]
+    released: Released,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    format: Option<String>,
+}
+
 pub(crate) async fn list(
     State(admin): State<Arc<Admin>>,
-    query: PageQuery,
-) -> Result<Json<Rows<Shown>>, Problem> {
-    let page = page(query)?;
+    headers: HeaderMap,
+    query: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(parameters) =
+        query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    let format = Format::asked(parameters.format.as_deref(), &headers)?;
+    let released = parameters.released;
+    let page = Page { cursor: parameters.cursor, limit: limit_of(parameters.limit)? };
     if let Some(cursor) = &page.cursor
         && cursor.parse::<u64>().is_err()
     {
@@ -37,14 +82,18 @@ pub(crate) async fn list(
         return Err(Problem::BadParameter { reason });
     }
     let limit = page.limit;
-    let found = admin.read(move |admin| excerpts(&*admin.reader, one_more(page))).await?;
-    Ok(Json(rows(found, limit, |shown| shown.item.id.to_string())))
+    let found = admin.read(move |admin| excerpts(&*admin.reader, released, one_more(page))).await?;
+    format::page(format, rows(found, limit, |shown| shown.item.id.to_string()))
 }
 
 pub(crate) async fn one(
     State(admin): State<Arc<Admin>>,
     path: PathResult<String>,
 ) -> Result<Json<Shown>, Problem> {
+    Ok(Json(whole(item(admin, path).await?)))
+}
+
+async fn item(admin: Arc<Admin>, path: PathResult<String>) -> Result<QuarantineItem, Problem> {
     let id = in_path(path)?;
     let id: u64 = id.parse().map_err(|_| Problem::BadParameter {
         reason: format!("{id:?} is not the id of an element: a number."),
@@ -53,21 +102,108 @@ pub(crate) async fn one(
     let page = Page { cursor: before, limit: 1 };
     let found = admin.read(move |admin| admin.reader.quarantine(&page)).await?;
     let item = found.into_iter().find(|item| item.id == id);
-    item.map(|item| Json(whole(item))).ok_or(Problem::NoSuchItem { what: "element in quarantine" })
+    item.ok_or(Problem::NoSuchItem { what: "element in quarantine" })
+}
+
+/// What is to become of a released element.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Whether it is to count; otherwise it only leaves the quarantine.
+    count: bool,
+}
+
+/// Takes an element out of the quarantine: its batch counts from now on, or, when that is asked for, nothing does.
+pub(crate) async fn release(
+    State(admin): State<Arc<Admin>>,
+    path: PathResult<String>,
+    body: Bytes,
+) -> Result<Json<Shown>, Problem> {
+    let Wanted { count } = if body.is_empty() {
+        Wanted { count: true }
+    } else {
+        serde_json::from_slice(&body).map_err(|error| Problem::BadParameter {
+            reason: format!(
+                "The body is neither empty nor {{\"count\":true}} nor {{\"count\":false}}: {error}."
+            ),
+        })?
+    };
+    let item = item(admin.clone(), path).await?;
+    if item.is_released {
+        return Ok(Json(whole(item)));
+    }
+    let batch = if count { Some(counting(&item.body)?) } else { None };
+    match admin.act(Act::Release { quarantine_id: item.id, batch }).await? {
+        Outcome::Conflict { .. } => Err(Problem::CannotCount {
+            reason: "a batch with this id and other content is recorded, and stands; send this one under a uuid of \
+                     its own, or release it with {\"count\":false}"
+                .to_owned(),
+        }),
+        Outcome::Recorded | Outcome::Duplicate | Outcome::Quarantined { .. } => {
+            Ok(Json(whole(QuarantineItem { is_released: true, ..item })))
+        }
+    }
+}
+
+/// The batch that an element is, when it can be counted by itself.
+fn counting(body: &str) -> Result<Admitted, Problem> {
+    let refuse = |reason: String| Problem::CannotCount { reason };
+    let array = format!("[{body}]");
+    let document = Document::new(array.as_bytes());
+    let elements = document.batches().map_err(|error| refuse(format!("failed to {error}")))?;
+    let [element] = &elements[..] else { return Err(refuse("it is not one batch".to_owned())) };
+    match judge(element) {
+        Verdict::Admitted(batch) => Ok(batch),
+        Verdict::Quarantined(element) => Err(refuse(element.reason.to_string())),
+    }
 }
 
 /// A page of elements with the beginnings of their bodies, of which only a few are held whole at any time.
-fn excerpts(reader: &dyn Reader, page: Page) -> Result<Vec<Shown>, LedgerError> {
+fn excerpts(reader: &dyn Reader, released: Released, page: Page) -> Result<Vec<Shown>, LedgerError> {
     let mut shown = Vec::new();
     let mut next = page.cursor;
     while shown.len() < page.limit {
-        let limit = READ_AT_ONCE.min(page.limit - shown.len());
-        let items = reader.quarantine(&Page { cursor: next.take(), limit })?;
+        let items = reader.quarantine(&Page { cursor: next.take(), limit: READ_AT_ONCE })?;
         let Some(last) = items.last() else { break };
         next = Some(last.id.to_string());
-        shown.extend(items.into_iter().map(|item| excerpt(whole(item))));
+        let wanted = items.into_iter().filter(|item| released.has(item));
+        shown.extend(wanted.map(|item| excerpt(whole(item))));
     }
+    shown.truncate(page.limit);
     Ok(shown)
+}
+
+impl CsvRow for Shown {
+    fn columns() -> Vec<&'static str> {
+        vec![
+            "id",
+            "model_uuid",
+            "batch_uuid",
+            "unit_name",
+            "code",
+            "reason",
+            "received",
+            "is_released",
+            "body_bytes",
+            "body",
+        ]
+    }
+
+    fn lines(&self) -> Vec<Vec<String>> {
+        let Self { item, body_bytes } = self;
+        vec![vec![
+            item.id.to_string(),
+            item.model_uuid.clone(),
+            item.batch_uuid.clone(),
+            item.unit_name.clone(),
+            item.code.clone(),
+            item.reason.clone(),
+            item.received.clone(),
+            item.is_released.to_string(),
+            body_bytes.to_string(),
+            item.body.clone(),
+        ]]
+    }
 }
 
 fn whole(item: QuarantineItem) -> Shown {

@@ -1,8 +1,12 @@
 //! From outcomes to the bytes of the answer.
 
-use tollgate_ledger::Outcome;
-use tollgate_rules::{Posted, Reason, Standing, response, user_responses};
-use tollgate_wire::{EncodeError, Nanoseconds, Response, UserResponses, encode, to_vec};
+use tollgate_ledger::{Outcome, Reader, chain};
+use tollgate_rules::{ModelStanding, Posted, Reason, Standing, Stands, Unknown, response, user_responses};
+use tollgate_wire::{EncodeError, Response, Timestamp, UserResponses, UserStatusResponse, encode, to_vec};
+use tracing::warn;
+
+use crate::standings::Standings;
+use crate::terms::Terms;
 
 /// Which of the two answers a request gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +16,41 @@ pub(crate) enum AnswerShape {
     ByContent,
     /// A `UserStatusResponse`.
     Users,
+    /// What JIMM read from 2018 to 2020; what it posts has another form, too.
+    Jimm,
+}
+
+/// What an answer is made of, besides what was posted and what became of it.
+pub(crate) struct Beyond<'a> {
+    pub(crate) reader: &'a dyn Reader,
+    pub(crate) terms: &'a Terms,
+    /// Where the models of the request stand by their allowances.
+    pub(crate) standings: Standings,
+    pub(crate) now: Timestamp,
+}
+
+impl Stands for Beyond<'_> {
+    fn by_allowance(&self, model_uuid: &str) -> Option<ModelStanding> {
+        self.standings.of(model_uuid)
+    }
+
+    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown> {
+        let set = self.reader.hand_status(model_uuid, unit_name).map_err(|error| {
+            // The batches are recorded, and their acknowledgement must not fail for what cannot be read.
+            warn!(error = %chain(&error), "a status set by hand cannot be read");
+            Unknown
+        })?;
+        Ok(set.and_then(|status| status.standing(self.now)))
+    }
+
+    fn user(&self, posted: &Posted) -> Option<Box<str>> {
+        let model_uuid = &posted.id.model_uuid;
+        let declared = self.reader.declared_user(model_uuid).unwrap_or_else(|error| {
+            warn!(error = %chain(&error), "who owns a model cannot be read");
+            None
+        });
+        self.terms.policy.users.user_of(model_uuid, declared.as_deref(), &posted.model_name).map(Into::into)
+    }
 }
 
 /// The answer to a request whose elements are all durable.
@@ -20,27 +59,44 @@ pub(crate) fn reply(
     mut posted: Vec<Posted>,
     outcomes: &[Outcome],
     shape: AnswerShape,
-    new_grace_period: Nanoseconds,
+    beyond: &Beyond<'_>,
 ) -> Result<Vec<u8>, EncodeError> {
     for (posted, outcome) in posted.iter_mut().zip(outcomes) {
-        if let Outcome::Conflict { recorded, .. } = outcome {
-            posted.quarantined = Some(Reason::Conflict { recorded: *recorded });
+        match outcome {
+            Outcome::Conflict { recorded, .. } => {
+                posted.quarantined = Some(Reason::Conflict { recorded: *recorded });
+            }
+            // A copy of what was recorded is no longer refused for anything.
+            Outcome::Recorded | Outcome::Duplicate => posted.quarantined = None,
+            Outcome::Quarantined { .. } => {}
         }
     }
-    // Nothing limits a model yet.
-    let model_standing = |_: &str| Standing::default();
     match shape {
-        AnswerShape::Users => to_vec(&user_responses(uuid, &posted, model_standing)),
+        AnswerShape::Users => to_vec(&user_responses(uuid, &posted, beyond)),
+        AnswerShape::Jimm => Ok(user_status(&user_responses(uuid, &posted, beyond))),
         AnswerShape::ByContent => {
-            let by_model = response(uuid.clone(), &posted, model_standing, new_grace_period);
+            let by_model = response(uuid.clone(), &posted, beyond, beyond.terms.grace_period);
             if posted.iter().any(|posted| posted.from_jimm) {
-                let by_user = user_responses(uuid, &posted, model_standing);
+                let by_user = user_responses(uuid, &posted, beyond);
                 union(&by_model, &by_user.user_responses.unwrap_or_default())
             } else {
                 to_vec(&by_model)
             }
         }
     }
+}
+
+/// What a JIMM of 2018 to 2020 reads of an answer that says that it was recorded: how its users stand.
+fn user_status(by_user: &UserStatusResponse) -> Vec<u8> {
+    let users = by_user.user_responses.iter().flat_map(|users| &users.0);
+    let users: serde_json::Map<String, serde_json::Value> = users
+        .map(|(user, response)| {
+            let status = &response.status;
+            let shown = serde_json::json!({ "status-code": status.status, "status-info": status.info });
+            (user.clone(), shown)
+        })
+        .collect();
+    serde_json::json!({ "user-status": users }).to_string().into_bytes()
 }
 
 /// One object with the keys of both answers; `uuid` is common to them.

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tollgate_wire::Nanoseconds;
 
 use crate::CollectorError;
 
@@ -61,6 +62,9 @@ pub struct Settings {
     /// What answers carry as `new-grace-period`: how long, in seconds, a sender may go without contact before it
     /// shows RED. 0 leaves the sender's own.
     pub grace_period_seconds: u64,
+    /// Whether a batch counts only when its credential covers it. What does not goes to quarantine, is acknowledged, and its unit
+    /// shows RED.
+    pub require_credentials: bool,
 }
 
 impl Default for Settings {
@@ -82,6 +86,7 @@ impl Default for Settings {
             turn_timeout_ms: 10_000,
             drain_timeout_ms: 30_000,
             grace_period_seconds: 0,
+            require_credentials: false,
         }
     }
 }
@@ -107,12 +112,15 @@ impl Settings {
             turn_timeout_ms: 10_000,
             drain_timeout_ms: 5_000,
             grace_period_seconds: 0,
+            require_credentials: false,
         }
     }
 
     /// The grace period as the wire format has it.
-    pub(crate) fn grace_period_nanoseconds(&self) -> i64 {
-        i64::try_from(Duration::from_secs(self.grace_period_seconds).as_nanos()).unwrap_or(i64::MAX)
+    #[must_use]
+    pub fn grace_period(&self) -> Nanoseconds {
+        let nanoseconds = Duration::from_secs(self.grace_period_seconds).as_nanos();
+        Nanoseconds(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
     }
 
     /// Checks all settings together, as [`crate::Collector::bind`] does.

@@ -9,17 +9,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use crate::body::throw_away;
+use crate::credential_routes::{self, Issuer};
 use crate::post::Post;
 use crate::problem::Problem;
 use crate::reply::AnswerShape;
 
 /// Under which bases senders know a collector. Juju appends `/metrics` to whatever its `metering-url` says, and over the
 /// years the collector's own address carried these.
-const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus/v3"];
+pub(crate) const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus/v3"];
 
 /// All that the wire listener answers. Nothing redirects: a Go client follows a redirect with a GET, which looks like an
 /// empty success.
-pub(crate) fn router(post_state: Arc<Post>) -> Router {
+pub(crate) fn router(post_state: Arc<Post>, issuer: Arc<Issuer>) -> Router {
     let mut router = Router::new();
     for base in BASES {
         // A configured base may end in a slash; JEM 0.9 posted to the base itself.
@@ -30,8 +31,10 @@ pub(crate) fn router(post_state: Arc<Post>) -> Router {
             router = router.route(base, post(metrics));
         }
         router = router.route(&format!("{base}/users/metrics"), post(users_metrics));
+        router = router.route(&format!("{base}/v4/jimm/metrics"), post(jimm_metrics));
     }
     router
+        .merge(credential_routes::router(issuer))
         .fallback(async |request| refuse(request, Problem::NoSuchPath))
         .method_not_allowed_fallback(async |request| refuse(request, Problem::MethodNotAllowed))
         .with_state(post_state)
@@ -43,6 +46,10 @@ async fn metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Resp
 
 async fn users_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
     answer(&post, request, AnswerShape::Users).await
+}
+
+async fn jimm_metrics(State(post): State<Arc<Post>>, request: Request) -> Result<Response, Problem> {
+    answer(&post, request, AnswerShape::Jimm).await
 }
 
 async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {

@@ -61,7 +61,7 @@ impl Export {
                     self.n_reduced += 1;
                     bodies.push(body.to_vec());
                 }
-                Record::Quarantined(_) => {}
+                Record::Quarantined(_) | Record::Act { .. } => {}
             }
         }
         Ok(Some(bodies))

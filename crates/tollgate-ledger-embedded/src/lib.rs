@@ -1,8 +1,9 @@
 //! A ledger in one folder, for one collector.
 //!
-//! **The journal is the truth, the index a cache.** Each recorded batch and each quarantined element is one record of
+//! **The journal is the truth, the index a cache.** Each recorded batch, each quarantined element and each act is one record of
 //! a [`tollgate_journal::Journal`]; a group of the collector is a group of the journal, with one sync. The index
-//! answers whether an id is known and what models used; it is built from the journal, and made anew when it does not fit.
+//! answers whether an id is known and what every series used in every hour; it is built from the journal, and made anew when it
+//! does not fit.
 //!
 //! - [`EmbeddedLedger::open`] gives the two halves of a [`tollgate_ledger::Ledger`].
 //! - [`export`] gives every recorded batch once, also while a collector has the ledger open.
@@ -16,10 +17,12 @@
 //! Reading order: `record` (the bytes of a record), `index` (what is derived), `plan` (what becomes of a group, a pure
 //! function), `writer` and `reader` (the halves), `open`, `retention`, `salvage`.
 
+mod act;
 mod backup;
 mod error;
 mod export;
 mod index;
+mod listing;
 mod loss;
 mod open;
 mod plan;

@@ -15,6 +15,8 @@ pub struct SalvageReport {
     pub n_batches: u64,
     /// Quarantined elements that are in the new ledger. They are counted anew, so their ids there may be others.
     pub n_quarantined: u64,
+    /// Acts that are in the new ledger.
+    pub n_acts: u64,
     /// Batches and elements that were there more than once, and are in the new ledger once.
     pub n_repeated: u64,
     /// The groups that were in the ledger and are nowhere any more.

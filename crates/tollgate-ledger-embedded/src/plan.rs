@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received};
-use tollgate_rules::{Admitted, Digest, Quarantined};
+use tollgate_ledger::{Act, Entry, LedgerError, Outcome, Prepared, Received, Remedy};
+use tollgate_rules::{Admitted, Digest, Quarantined, Reason};
 
+use crate::act::{StoredAct, Topic};
 use crate::error::of_index;
-use crate::index::{Already, Facts, Index, IndexError, Key, Known};
+use crate::index::{Already, Facts, Index, Key, Known};
 use crate::prepare::{PackedBatches, Request};
 
 /// A group's outcomes, true once its additions are durable.
@@ -35,8 +36,20 @@ pub(crate) enum Additions {
 /// Something new.
 #[derive(Debug)]
 pub(crate) enum Addition {
-    Batch { key: Key, batch: Admitted },
-    Quarantined { key: Key, id: u64, element: Quarantined },
+    Batch {
+        key: Key,
+        batch: Admitted,
+    },
+    Quarantined {
+        key: Key,
+        id: u64,
+        element: Quarantined,
+    },
+    /// An act; of a release, with the batch if that is new.
+    Act {
+        act: StoredAct,
+        batch: Option<(Key, Admitted)>,
+    },
 }
 
 /// Decides on the elements of the requests in order, each as if the ones before it were in the index.
@@ -54,6 +67,7 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
         next_id: index.with_facts(Facts::next_quarantine_id),
         batches: Pending::default(),
         quarantined: Pending::default(),
+        acts: HashMap::new(),
     };
     let mut plan =
         Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(requests.len()) };
@@ -96,6 +110,8 @@ struct Planner<'a> {
     next_id: u64,
     batches: Pending<Digest>,
     quarantined: Pending<u64>,
+    /// The last one on each topic.
+    acts: HashMap<Topic, StoredAct>,
 }
 
 impl Planner<'_> {
@@ -115,8 +131,7 @@ impl Planner<'_> {
         let Request::Entries { entries, keys } = request else { return Ok(Additions::Some(Vec::new())) };
         let mut additions = Vec::with_capacity(entries.len());
         for ((entry, key), known) in entries.into_iter().zip(keys).zip(known) {
-            let decided = self.decide(entry, key, *known);
-            let (outcome, addition) = decided.map_err(of_index("look for a quarantined element"))?;
+            let (outcome, addition) = self.decide(entry, key, *known)?;
             outcomes.push(outcome);
             additions.extend(addition);
         }
@@ -129,14 +144,22 @@ impl Planner<'_> {
         entry: Entry,
         key: Key,
         known: Option<Known>,
-    ) -> Result<(Outcome, Option<Addition>), IndexError> {
+    ) -> Result<(Outcome, Option<Addition>), LedgerError> {
+        let recorded = || known.map(|known| known.digest);
         match entry {
-            Entry::Batch(batch) => self.record(batch, key, known.map(|known| known.digest)),
+            Entry::Batch(batch) => self.record(batch, key, recorded()),
+            Entry::Refused(batch, reason) => self.refuse(batch, reason, key, recorded()),
             Entry::Quarantine(element) => {
                 let (quarantine_id, addition) = self.set_aside(element, key, known.map(|known| known.value));
                 Ok((Outcome::Quarantined { quarantine_id }, addition))
             }
+            Entry::Act(act) => self.act(act, key, recorded()),
         }
+    }
+
+    /// The content that is recorded under a batch's id, when the index has `recorded` there.
+    fn recorded(&self, key: Key, recorded: Option<Digest>) -> Option<Digest> {
+        recorded.or_else(|| self.batches.get(&key).copied())
     }
 
     /// `recorded` is the content that is recorded under the batch's id.
@@ -145,19 +168,84 @@ impl Planner<'_> {
         batch: Admitted,
         key: Key,
         recorded: Option<Digest>,
-    ) -> Result<(Outcome, Option<Addition>), IndexError> {
-        let Some(recorded) = recorded.or_else(|| self.batches.get(&key).copied()) else {
+    ) -> Result<(Outcome, Option<Addition>), LedgerError> {
+        let Some(recorded) = self.recorded(key, recorded) else {
             self.batches.insert(key, batch.digest());
             return Ok((Outcome::Recorded, Some(Addition::Batch { key, batch })));
         };
         if recorded == batch.digest() {
             return Ok((Outcome::Duplicate, None));
         }
-        let element = Quarantined::conflict(batch, recorded);
-        let key = self.index.keys.element(&element);
-        let known = self.index.find(key)?.map(|known| known.value);
-        let (quarantine_id, addition) = self.set_aside(element, key, known);
+        let (quarantine_id, addition) = self.find_and_set_aside(Quarantined::conflict(batch, recorded))?;
         Ok((Outcome::Conflict { quarantine_id, recorded }, addition))
+    }
+
+    fn refuse(
+        &mut self,
+        batch: Admitted,
+        reason: Reason,
+        key: Key,
+        recorded: Option<Digest>,
+    ) -> Result<(Outcome, Option<Addition>), LedgerError> {
+        if self.recorded(key, recorded).is_some() {
+            return self.record(batch, key, recorded);
+        }
+        let (quarantine_id, addition) = self.find_and_set_aside(Quarantined::refused(batch, reason))?;
+        Ok((Outcome::Quarantined { quarantine_id }, addition))
+    }
+
+    /// `recorded` is the content that is recorded under the id of the batch of a release.
+    fn act(
+        &mut self,
+        act: Act,
+        key: Key,
+        recorded: Option<Digest>,
+    ) -> Result<(Outcome, Option<Addition>), LedgerError> {
+        let (act, batch) = match act {
+            Act::SetStatus(status) => (StoredAct::SetStatus(status), None),
+            Act::ClearStatus { model_uuid, unit_name } => {
+                (StoredAct::ClearStatus { model_uuid, unit_name }, None)
+            }
+            Act::Revoke { credential_id } => (StoredAct::Revoke { credential_id }, None),
+            Act::Declare { model_uuid, user } => (StoredAct::Declare { model_uuid, user }, None),
+            Act::Release { quarantine_id, batch } => (StoredAct::Release { quarantine_id }, batch),
+        };
+        if let StoredAct::Release { quarantine_id } = act
+            && !(1..self.next_id).contains(&quarantine_id)
+        {
+            let step = format!("release element {quarantine_id} of the quarantine");
+            return Err(LedgerError::new(Remedy::Repair, step).because("there is none with that id"));
+        }
+        let topic = act.topic();
+        let is_change = match self.acts.get(&topic) {
+            Some(last) => *last != act,
+            None => self.index.with_facts(|facts| facts.acts.are_changed_by(&act)),
+        };
+        if !is_change {
+            return Ok((Outcome::Duplicate, None));
+        }
+        let mut new = None;
+        if let (Some(batch), StoredAct::Release { quarantine_id }) = (batch, &act) {
+            match self.recorded(key, recorded) {
+                Some(recorded) if recorded != batch.digest() => {
+                    return Ok((Outcome::Conflict { quarantine_id: *quarantine_id, recorded }, None));
+                }
+                Some(_) => {}
+                None => {
+                    self.batches.insert(key, batch.digest());
+                    new = Some((key, batch));
+                }
+            }
+        }
+        self.acts.insert(topic, act.clone());
+        Ok((Outcome::Recorded, Some(Addition::Act { act, batch: new })))
+    }
+
+    /// As [`Planner::set_aside`], of what was not looked for yet.
+    fn find_and_set_aside(&mut self, element: Quarantined) -> Result<(u64, Option<Addition>), LedgerError> {
+        let key = self.index.keys.element(&element);
+        let known = self.index.find(key).map_err(of_index("look for a quarantined element"))?;
+        Ok(self.set_aside(element, key, known.map(|known| known.value)))
     }
 
     /// The quarantine's id of an element, and the element when it is new.

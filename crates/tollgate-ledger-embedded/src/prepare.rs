@@ -12,7 +12,7 @@ use tollgate_rules::{Admitted, Digest};
 use tracing::warn;
 
 use crate::error::Unusable;
-use crate::index::{Already, Catalogue, Key, KeyMaker};
+use crate::index::{Already, Key, KeyMaker, Usage};
 use crate::record::{Record, RecordError, encode_batch};
 
 type KeySet = HashSet<Key, BuildHasherDefault<Already>>;
@@ -43,7 +43,7 @@ pub(crate) struct PackedBatches {
     pub(crate) ids: Vec<(Key, Digest)>,
     pub(crate) records: Packed,
     /// What they add up to.
-    pub(crate) usage: Catalogue,
+    pub(crate) usage: Usage,
 }
 
 impl Request {
@@ -79,7 +79,7 @@ impl PackedBatches {
         let records = self.records.unpack().map_err(lost)?;
         let batch = |bytes| match Record::decode(bytes)? {
             Record::Batch { body, .. } => Ok(Entry::Batch(Admitted::from_canonical(body)?)),
-            Record::Quarantined(_) | Record::Reduced { .. } => {
+            Record::Quarantined(_) | Record::Reduced { .. } | Record::Act { .. } => {
                 Err(RecordError::UnknownKind { kind: 0 }.into())
             }
         };
@@ -116,10 +116,10 @@ impl EmbeddedPreparer {
             Some(bench) => bench,
             None => Bench { packer: Packer::new(level)?, records: Records::default() },
         };
-        let mut usage = Catalogue::default();
+        let mut usage = Usage::default();
         for batch in batches() {
             bench.records.push_with(|bytes| encode_batch(bytes, batch, received));
-            usage.add(batch);
+            usage.add(&self.keys, batch);
         }
         let records = bench.packer.pack_records(&bench.records);
         bench.records.clear();

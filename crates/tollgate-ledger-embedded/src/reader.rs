@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use tollgate_journal::{Group, RecordPosition};
-use tollgate_ledger::{Counts, LedgerError, ModelSummary, Page, QuarantineItem, Reader, Remedy};
-use tollgate_rules::{BatchId, Digest};
+use tollgate_ledger::{
+    BatchPage, BatchSelect, Counts, HandStatus, LedgerError, ModelSummary, Page, QuarantineItem, Reader,
+    Remedy,
+};
+use tollgate_rules::{BatchId, Digest, Select, Visitor};
 
 use crate::error::{Unusable, at_read, dropped, mismatch, of_index};
 use crate::index::{Index, unpack};
+use crate::listing::Listing;
 use crate::record::{Record, RecordError, SetAside};
 
 /// A page of the quarantine ends behind the body with which it has this many bytes of them: each may be as long as a
@@ -28,18 +32,19 @@ impl EmbeddedReader {
 }
 
 /// Reads a quarantined element of its group.
-fn quarantine_item(group: &Group, index: u32) -> Result<QuarantineItem, LedgerError> {
+fn quarantine_item(group: &Group, index: u32, is_released: bool) -> Result<QuarantineItem, LedgerError> {
     let step = "read a quarantined element";
     let unexpected = |what| LedgerError::new(Remedy::Repair, format!("{step}: {what} is in its place"));
     match group.record(index).map(Record::decode) {
-        Some(Ok(Record::Quarantined(element))) => Ok(item(&element)),
+        Some(Ok(Record::Quarantined(element))) => Ok(item(&element, is_released)),
         Some(Ok(Record::Batch { .. } | Record::Reduced { .. })) => Err(unexpected("a batch")),
+        Some(Ok(Record::Act { .. })) => Err(unexpected("an act")),
         Some(Err(error)) => Err(unreadable(step, error)),
         None => Err(unexpected("nothing")),
     }
 }
 
-fn item(element: &SetAside<'_>) -> QuarantineItem {
+fn item(element: &SetAside<'_>, is_released: bool) -> QuarantineItem {
     QuarantineItem {
         id: element.id,
         model_uuid: element.model_uuid.to_owned(),
@@ -48,6 +53,7 @@ fn item(element: &SetAside<'_>) -> QuarantineItem {
         code: element.code.to_owned(),
         reason: element.reason.to_owned(),
         received: element.received.to_string(),
+        is_released,
         body: String::from_utf8_lossy(element.body).into_owned(),
     }
 }
@@ -76,7 +82,7 @@ impl Reader for EmbeddedReader {
         match Record::decode(&record).map_err(|error| unreadable("read a batch", error))? {
             Record::Batch { body, .. } if Digest::of(body) == known.digest => Ok(Some(body.to_vec())),
             Record::Reduced { digest, .. } if digest == known.digest => Err(dropped(id)),
-            Record::Batch { .. } | Record::Quarantined(_) | Record::Reduced { .. } => Err(mismatch(id)),
+            _ => Err(mismatch(id)),
         }
     }
 
@@ -95,11 +101,36 @@ impl Reader for EmbeddedReader {
                 Some(group) if group.position().sequence == sequence => group,
                 other => other.insert(self.journal.group(sequence).map_err(at_read(step))?),
             };
-            let item = quarantine_item(group, index)?;
+            let is_released = self.index.with_facts(|facts| facts.acts.is_released(next));
+            let item = quarantine_item(group, index, is_released)?;
             id = next;
             n_bytes += item.body.len();
             items.push(item);
         }
         Ok(items)
+    }
+
+    fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError> {
+        Listing::new(&self.journal, self.index.sequence(), select).page(page)
+    }
+
+    fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
+        self.index.usage(select, visitor).map_err(of_index("read what was used"))
+    }
+
+    fn hand_status(&self, model_uuid: &str, unit_name: &str) -> Result<Option<HandStatus>, LedgerError> {
+        Ok(self.index.with_facts(|facts| facts.acts.status(model_uuid, unit_name).cloned()))
+    }
+
+    fn hand_statuses(&self, model_uuid: Option<&str>) -> Result<Vec<HandStatus>, LedgerError> {
+        Ok(self.index.with_facts(|facts| facts.acts.statuses(model_uuid)))
+    }
+
+    fn is_revoked(&self, credential_id: &str) -> Result<bool, LedgerError> {
+        Ok(self.index.with_facts(|facts| facts.acts.is_revoked(credential_id)))
+    }
+
+    fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
+        Ok(self.index.with_facts(|facts| facts.acts.user(model_uuid).cloned()))
     }
 }

@@ -3,10 +3,13 @@
 use tollgate_rules::{Admitted, Digest, Quarantined};
 use tollgate_wire::Timestamp;
 
+use crate::act::StoredAct;
+
 /// The first byte of a record: what it is, and in which form. A form is never changed, only followed by another one.
 const BATCH: u8 = 1;
 const QUARANTINED: u8 = 2;
 const REDUCED: u8 = 3;
+const ACT: u8 = 4;
 
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) enum Record<'a> {
         /// The canonical JSON without the credentials.
         body: &'a [u8],
     },
+    /// What an operator decided, or a credential said.
+    Act { received: Timestamp, act: StoredAct },
 }
 
 /// A quarantined element as it is stored.
@@ -46,7 +51,7 @@ pub(crate) struct SetAside<'a> {
 }
 
 /// Why bytes are no record. Their checksum matches, so a program wrote them that this one does not know, or a bug did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RecordError {
     #[error("decode a record: it has kind {kind}, which this program does not know")]
     UnknownKind { kind: u8 },
@@ -56,6 +61,8 @@ pub(crate) enum RecordError {
     Time,
     #[error("decode a record: a text in it is not UTF-8")]
     Text,
+    #[error("decode a record: it is an act that this program does not know: {why}")]
+    UnknownAct { why: String },
 }
 
 /// Appends the record of a batch that counts.
@@ -87,6 +94,13 @@ pub(crate) fn encode_reduced(bytes: &mut Vec<u8>, received: Timestamp, digest: D
     put_time(bytes, received);
     bytes.extend_from_slice(&digest.0);
     bytes.extend_from_slice(body);
+}
+
+/// Appends the record of an act.
+pub(crate) fn encode_act(bytes: &mut Vec<u8>, act: &StoredAct, received: Timestamp) {
+    bytes.push(ACT);
+    put_time(bytes, received);
+    serde_json::to_writer(bytes, act).expect("an act is plain data, and memory can be written to");
 }
 
 impl SetAside<'_> {
@@ -133,6 +147,11 @@ impl<'a> Record<'a> {
                 digest: Digest(take(&mut rest)?),
                 body: rest,
             }),
+            ACT => Ok(Self::Act {
+                received: take_time(&mut rest)?,
+                act: serde_json::from_slice(rest)
+                    .map_err(|error| RecordError::UnknownAct { why: error.to_string() })?,
+            }),
             kind => Err(RecordError::UnknownKind { kind }),
         }
     }
@@ -140,7 +159,9 @@ impl<'a> Record<'a> {
     /// When it came.
     pub(crate) fn received(&self) -> Timestamp {
         match self {
-            Self::Batch { received, .. } | Self::Reduced { received, .. } => *received,
+            Self::Batch { received, .. } | Self::Reduced { received, .. } | Self::Act { received, .. } => {
+                *received
+            }
             Self::Quarantined(element) => element.received,
         }
     }
@@ -163,4 +184,67 @@ fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, RecordError> {
     let (text, left) = rest.split_at_checked(length).ok_or(RecordError::CutShort)?;
     *rest = left;
     str::from_utf8(text).map_err(|_| RecordError::Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_ledger::HandStatus;
+    use tollgate_wire::Status;
+
+    fn time(seconds: i64) -> Timestamp {
+        Timestamp::from_unix(seconds, 5).expect("a time")
+    }
+
+    #[test]
+    fn acts_are_kept_in_these_words() {
+        let status = HandStatus {
+            model_uuid: "m".into(),
+            unit_name: "".into(),
+            status: Status::Red,
+            info: "say \"please\"".into(),
+            set: time(1_767_323_045),
+            expires: Some(time(1_767_323_046)),
+        };
+        let name = |name: &str| -> Box<str> { name.into() };
+        for (act, json) in [
+            (
+                StoredAct::SetStatus(status),
+                r#"{"act":"set-status","model_uuid":"m","unit_name":"","status":"RED","info":"say \"please\"","set":"2026-01-02T03:04:05.000000005Z","expires":"2026-01-02T03:04:06.000000005Z"}"#,
+            ),
+            (
+                StoredAct::ClearStatus { model_uuid: name("m"), unit_name: name("u/0") },
+                r#"{"act":"clear-status","model_uuid":"m","unit_name":"u/0"}"#,
+            ),
+            (StoredAct::Revoke { credential_id: name("c") }, r#"{"act":"revoke","credential_id":"c"}"#),
+            (
+                StoredAct::Declare { model_uuid: name("m"), user: name("eve") },
+                r#"{"act":"declare","model_uuid":"m","user":"eve"}"#,
+            ),
+            (StoredAct::Release { quarantine_id: 7 }, r#"{"act":"release","quarantine_id":7}"#),
+        ] {
+            let mut bytes = Vec::new();
+            encode_act(&mut bytes, &act, time(-1));
+            assert_eq!(str::from_utf8(&bytes[13..]), Ok(json));
+            assert_eq!(Record::decode(&bytes), Ok(Record::Act { received: time(-1), act }));
+        }
+    }
+
+    #[test]
+    fn what_is_no_known_act_is_refused() {
+        for json in [
+            "",
+            "{}",
+            r#"{"act":"forgive","model_uuid":"m"}"#,
+            r#"{"act":"revoke","credential_id":"c","why":"x"}"#,
+            r#"{"act":"release","quarantine_id":-1}"#,
+            r#"{"act":"release","quarantine_id":1} "x""#,
+        ] {
+            let mut bytes = vec![ACT];
+            put_time(&mut bytes, time(0));
+            bytes.extend_from_slice(json.as_bytes());
+            let decoded = Record::decode(&bytes);
+            assert!(matches!(decoded, Err(RecordError::UnknownAct { .. })), "{json}: {decoded:?}");
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Building the index from the journal.
 
-use std::iter;
 use std::sync::Arc;
 
 use tollgate_journal::{Checkpoint, Disk, Group, JournalError, Progress, Tail, Visitor};
@@ -9,7 +8,7 @@ use tollgate_rules::{Admitted, Digest, RecoverError};
 use tracing::warn;
 
 use crate::error::{Unusable, of_index, unusable};
-use crate::index::{Added, Catalogue, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode};
+use crate::index::{Added, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode, Usage};
 use crate::record::{Record, SetAside};
 
 /// The folder of the index, in that of the ledger.
@@ -123,12 +122,11 @@ impl<P: FnMut(Progress)> Visitor for Replay<'_, P> {
 
 /// What a record adds to the index.
 pub(crate) struct Addition {
-    /// Has to be new.
-    pub(crate) key: Key,
-    pub(crate) digest: Digest,
+    /// Of a batch or an element, which has to be new.
+    pub(crate) id: Option<(Key, Digest)>,
     pub(crate) added: Added,
-    /// Of a reduced batch, which has another digest than what is left of it.
-    pub(crate) usage: Option<Catalogue>,
+    /// Of a batch, or of what is left of it.
+    pub(crate) batch: Option<Admitted>,
 }
 
 impl Addition {
@@ -137,28 +135,34 @@ impl Addition {
         Ok(match record {
             Record::Batch { body, .. } => {
                 let batch = Admitted::from_canonical(body)?;
-                let (key, digest) = (keys.batch(batch.id()), batch.digest());
-                Self { key, digest, added: Added::Batch { key, batch }, usage: None }
+                let digest = batch.digest();
+                Self::of_batch(keys, batch, digest)
+            }
+            // It has another digest than what is left of it.
+            Record::Reduced { digest, body, .. } => {
+                Self::of_batch(keys, Admitted::from_canonical(body)?, *digest)
             }
             Record::Quarantined(element) => {
                 let SetAside { id, digest, .. } = *element;
                 let key = keys.element_with(element.model_uuid, element.batch_uuid, digest);
-                Self { key, digest, added: Added::Quarantined { key, id, digest }, usage: None }
+                let added = Added::Quarantined { key, id, digest };
+                Self { id: Some((key, digest)), added, batch: None }
             }
-            Record::Reduced { digest, body, .. } => {
-                let (left, digest) = (Admitted::from_canonical(body)?, *digest);
-                let key = keys.batch(left.id());
-                let mut usage = Catalogue::default();
-                usage.add(&left);
-                Self { key, digest, added: Added::Id { key, digest }, usage: Some(usage) }
-            }
+            Record::Act { act, .. } => Self { id: None, added: Added::Act(act.clone()), batch: None },
         })
     }
 
-    /// What the index is told, in order.
-    pub(crate) fn into_added(self) -> impl Iterator<Item = Added> {
-        iter::once(self.added).chain(self.usage.map(Added::Usage))
+    fn of_batch(keys: &KeyMaker, batch: Admitted, digest: Digest) -> Self {
+        let key = keys.batch(batch.id());
+        Self { id: Some((key, digest)), added: Added::Id { key, digest }, batch: Some(batch) }
     }
+}
+
+/// What the index is told of additions, in their order.
+pub(crate) fn added(keys: &KeyMaker, additions: Vec<Addition>) -> impl Iterator<Item = Added> {
+    let mut usage = Usage::default();
+    additions.iter().filter_map(|addition| addition.batch.as_ref()).for_each(|batch| usage.add(keys, batch));
+    additions.into_iter().map(|addition| addition.added).chain([Added::Usage(usage)])
 }
 
 fn decode(keys: &KeyMaker, record: &[u8]) -> Result<Addition, Unusable> {
@@ -171,14 +175,13 @@ pub(crate) fn replay(index: &Index, group: &Group) -> Result<(), LedgerError> {
         .records()
         .map(|(position, bytes)| decode(&index.keys, bytes).map_err(|why| unusable(position, why)));
     let additions = decoded.collect::<Result<Vec<_>, _>>()?;
-    let keys: Vec<Key> = additions.iter().map(|addition| addition.key).collect();
+    let ids = additions.iter().zip(group.records());
+    let ids = ids.filter_map(|(addition, (position, _))| addition.id.map(|(key, _)| (key, position)));
+    let (keys, positions): (Vec<Key>, Vec<_>) = ids.unzip();
     let known = index.find_all(&keys).map_err(of_index("read the index"))?;
-    for (known, (position, _)) in known.into_iter().zip(group.records()) {
-        if known.is_some() {
-            return Err(unusable(position, Contradiction::RecordedTwice.into()));
-        }
+    if let Some(at) = known.iter().position(Option::is_some) {
+        return Err(unusable(positions[at], Contradiction::RecordedTwice.into()));
     }
-    let added = additions.into_iter().flat_map(Addition::into_added);
-    let added = index.add(group.position().sequence, added);
+    let added = index.add(group.position().sequence, added(&index.keys, additions));
     added.map_err(|(position, why)| unusable(position, why.into()))
 }

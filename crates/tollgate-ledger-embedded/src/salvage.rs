@@ -9,16 +9,17 @@ use tollgate_journal::{Damage, Disk, Group, Journal, JournalError, RecordPositio
 use tollgate_ledger::{LedgerError, Remedy};
 use tollgate_rules::Digest;
 
+use crate::act::StoredAct;
 use crate::error::{Unusable, at_append, at_read, of_index};
 use crate::index::{Added, Facts, Index, Key, Upkeep};
 use crate::loss::{Loss, SalvageReport, Stretch, loss, overlap};
 use crate::open::{KIND, Options, Parts, existing_folder, open_parts};
-use crate::record::{Record, SetAside};
-use crate::replay::{Addition, OpenFailure};
+use crate::record::{Record, SetAside, encode_act};
+use crate::replay::{Addition, OpenFailure, added};
 use crate::target::{begin, finish, new_folder};
 
 /// Makes a ledger in the new or empty folder `target` of everything that is intact in `dir`: in order, each batch and each
-/// quarantined element once, with the times at which they were received. Changes nothing in `dir`.
+/// quarantined element once, and all acts, with the times at which they were received. Changes nothing in `dir`.
 ///
 /// A ledger whose salvage was cut short cannot be opened. `progress` hears how many batches and elements are through.
 ///
@@ -81,7 +82,10 @@ struct Target {
     records: Records,
     n_batches: u64,
     n_quarantined: u64,
+    n_acts: u64,
     n_repeated: u64,
+    /// Of the elements that are in quarantine, from their ids to those in the new ledger.
+    quarantine_ids: HashMap<u64, u64>,
     /// The last group that was intact.
     last: u64,
     unusable: Vec<Stretch>,
@@ -89,17 +93,17 @@ struct Target {
 
 impl Target {
     fn new(Parts { journal, index, upkeep, .. }: Parts) -> Self {
-        let records = Records::default();
-        let (n_batches, n_quarantined, n_repeated, last) = (0, 0, 0, 0);
         Self {
             journal,
             index,
             upkeep,
-            records,
-            n_batches,
-            n_quarantined,
-            n_repeated,
-            last,
+            records: Records::default(),
+            n_batches: 0,
+            n_quarantined: 0,
+            n_acts: 0,
+            n_repeated: 0,
+            quarantine_ids: HashMap::new(),
+            last: 0,
             unusable: Vec::new(),
         }
     }
@@ -115,44 +119,61 @@ impl Target {
                 Err(why) => self.give_up(group, position, &why.to_string(), from),
             }
         }
-        let keys: Vec<Key> = decoded.iter().map(|(.., addition)| addition.key).collect();
+        let keys: Vec<Key> =
+            decoded.iter().filter_map(|(.., addition)| addition.id).map(|(key, _)| key).collect();
         let known = self.index.find_all(&keys).map_err(of_index("read the index"))?;
+        let mut known = known.into_iter();
         let mut pending = HashMap::<Key, Digest>::new();
-        let mut added = Vec::with_capacity(decoded.len());
+        let mut additions = Vec::with_capacity(decoded.len());
         let mut next_id = self.index.with_facts(Facts::next_quarantine_id);
         self.records.clear();
-        for ((position, bytes, record, mut addition), known) in decoded.into_iter().zip(known) {
-            let (key, digest) = (addition.key, addition.digest);
-            let before = known.map(|known| known.digest).or_else(|| pending.get(&key).copied());
-            if let Some(before) = before {
-                if before == digest {
-                    self.n_repeated += 1;
-                } else {
-                    self.give_up(group, position, "another batch with its id was recorded before", from);
+        for (position, bytes, record, mut addition) in decoded {
+            if let Some((key, digest)) = addition.id {
+                let known = known.next().flatten();
+                let before = known.map(|known| known.digest).or_else(|| pending.get(&key).copied());
+                if let Some(before) = before {
+                    if before == digest {
+                        self.n_repeated += 1;
+                    } else {
+                        self.give_up(group, position, "another batch with its id was recorded before", from);
+                    }
+                    continue;
                 }
-                continue;
+                pending.insert(key, digest);
             }
-            pending.insert(key, digest);
-            match record {
-                Record::Quarantined(element) => {
+            match (record, &mut addition.added) {
+                (Record::Quarantined(element), Added::Quarantined { id, .. }) => {
                     self.records.push_with(|bytes| SetAside { id: next_id, ..element }.encode(bytes));
-                    addition.added = Added::Quarantined { key, id: next_id, digest };
+                    self.quarantine_ids.insert(element.id, next_id);
+                    *id = next_id;
                     next_id += 1;
                     self.n_quarantined += 1;
                 }
-                Record::Batch { .. } | Record::Reduced { .. } => {
+                (Record::Act { received, .. }, Added::Act(act)) => {
+                    if let StoredAct::Release { quarantine_id } = act {
+                        // Each is released once.
+                        let Some(id) = self.quarantine_ids.remove(quarantine_id) else {
+                            self.give_up(group, position, "it releases an element that is lost", from);
+                            continue;
+                        };
+                        *quarantine_id = id;
+                    }
+                    self.records.push_with(|bytes| encode_act(bytes, act, received));
+                    self.n_acts += 1;
+                }
+                _ => {
                     self.records.push(bytes);
                     self.n_batches += 1;
                 }
             }
-            added.push(addition);
+            additions.push(addition);
         }
         if self.records.is_empty() {
             return Ok(());
         }
         let written = self.journal.append(&self.records).map_err(at_append(self.records.len()))?;
         self.index
-            .add(written.sequence, added.into_iter().flat_map(Addition::into_added))
+            .add(written.sequence, added(&self.index.keys, additions))
             .expect("what is known was left out, and quarantined elements were counted anew");
         self.upkeep.look_after(self.journal.end());
         Ok(())
@@ -203,6 +224,7 @@ impl Target {
             n_groups,
             n_batches: self.n_batches,
             n_quarantined: self.n_quarantined,
+            n_acts: self.n_acts,
             n_repeated: self.n_repeated,
             lost_groups: missing,
             damage,

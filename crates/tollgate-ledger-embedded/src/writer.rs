@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use tollgate_journal::{GroupPosition, Journal, JournalError, Packed, Packer, Records};
 use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received, Remedy, Writer};
+use tollgate_rules::Admitted;
 
 use crate::error::{at_append, of_index};
-use crate::index::{Added, Index, Upkeep};
+use crate::index::{Added, Index, Key, KeyMaker, Upkeep, Usage};
 use crate::plan::{Addition, Additions, Part, Plan, plan};
 use crate::prepare::PackedBatches;
-use crate::record::{encode_batch, encode_quarantined};
+use crate::record::{encode_act, encode_batch, encode_quarantined};
 use crate::retention::RetentionThread;
 
 /// Bytes of bodies that go into one group of the journal, at most (one body may be longer): a group is held in memory
@@ -63,8 +64,9 @@ impl EmbeddedWriter {
         let n_records = parts.iter().map(Part::n_records).sum();
         // IMPORTANT: the index learns of a batch only after its sync: whoever finds an id there acknowledges it.
         let group = self.append(&parts).map_err(at_append(n_records))?;
+        let keys = &self.index.keys;
         self.index
-            .add(group.sequence, parts.into_iter().flat_map(Part::into_added))
+            .add(group.sequence, parts.into_iter().flat_map(|part| part.into_added(keys)))
             .expect("the plan was made with this index, which nobody else adds to");
         self.upkeep.look_after(self.journal.end());
         Ok(())
@@ -115,7 +117,7 @@ impl Part {
     fn n_records(&self) -> usize {
         match &self.additions {
             Additions::Packed(batches) => batches.ids.len(),
-            Additions::Some(additions) => additions.len(),
+            Additions::Some(additions) => additions.iter().map(Addition::n_records).sum(),
         }
     }
 
@@ -130,30 +132,51 @@ impl Part {
     fn write(&self, records: &mut Records) {
         let Additions::Some(additions) = &self.additions else { return };
         for addition in additions {
-            records.push_with(|bytes| match addition {
-                Addition::Batch { batch, .. } => encode_batch(bytes, batch, self.received),
-                Addition::Quarantined { id, element, .. } => {
-                    encode_quarantined(bytes, *id, element, self.received);
+            match addition {
+                Addition::Batch { batch, .. } => {
+                    records.push_with(|bytes| encode_batch(bytes, batch, self.received));
                 }
-            });
+                Addition::Quarantined { id, element, .. } => {
+                    records.push_with(|bytes| encode_quarantined(bytes, *id, element, self.received));
+                }
+                Addition::Act { act, batch } => {
+                    if let Some((_, batch)) = batch {
+                        records.push_with(|bytes| encode_batch(bytes, batch, self.received));
+                    }
+                    records.push_with(|bytes| encode_act(bytes, act, self.received));
+                }
+            }
         }
     }
 
-    /// What the index learns of it.
-    fn into_added(self) -> impl Iterator<Item = Added> {
-        let (packed, some) = match self.additions {
-            Additions::Packed(PackedBatches { ids, usage, .. }) => (Some((ids, usage)), Vec::new()),
-            Additions::Some(additions) => (None, additions),
-        };
-        let (ids, usage) = packed.unzip();
-        let ids = ids.into_iter().flatten().map(|(key, digest)| Added::Id { key, digest });
-        let some = some.into_iter().map(|addition| match addition {
-            Addition::Batch { key, batch } => Added::Batch { key, batch },
-            Addition::Quarantined { key, id, element } => {
-                Added::Quarantined { key, id, digest: element.digest }
+    /// What the index learns of it, in the order of the records.
+    fn into_added(self, keys: &KeyMaker) -> Vec<Added> {
+        let additions = match self.additions {
+            Additions::Packed(PackedBatches { ids, usage, .. }) => {
+                let ids = ids.into_iter().map(|(key, digest)| Added::Id { key, digest });
+                return ids.chain([Added::Usage(usage)]).collect();
             }
-        });
-        ids.chain(usage.map(Added::Usage)).chain(some)
+            Additions::Some(additions) => additions,
+        };
+        let (mut added, mut usage) = (Vec::with_capacity(additions.len() + 1), Usage::default());
+        let mut batch_added = |key: Key, batch: &Admitted| {
+            usage.add(keys, batch);
+            Added::Id { key, digest: batch.digest() }
+        };
+        for addition in additions {
+            match addition {
+                Addition::Batch { key, batch } => added.push(batch_added(key, &batch)),
+                Addition::Quarantined { key, id, element } => {
+                    added.push(Added::Quarantined { key, id, digest: element.digest });
+                }
+                Addition::Act { act, batch } => {
+                    added.extend(batch.map(|(key, batch)| batch_added(key, &batch)));
+                    added.push(Added::Act(act));
+                }
+            }
+        }
+        added.push(Added::Usage(usage));
+        added
     }
 
     /// Parts of it, none of them over the limit but for one that has a single body or was packed as one.
@@ -192,8 +215,17 @@ impl Writer for EmbeddedWriter {
 }
 
 impl Addition {
+    fn n_records(&self) -> usize {
+        match self {
+            Self::Act { batch: Some(_), .. } => 2,
+            Self::Batch { .. } | Self::Quarantined { .. } | Self::Act { batch: None, .. } => 1,
+        }
+    }
+
+    /// Of its body; an act has little more than that of its batch.
     fn n_bytes(&self) -> usize {
         match self {
+            Self::Act { batch, .. } => batch.as_ref().map_or(0, |(_, batch)| batch.body().len()),
             Self::Batch { batch, .. } => batch.body().len(),
             Self::Quarantined { element, .. } => element.body.len(),
         }

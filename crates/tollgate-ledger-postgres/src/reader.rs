@@ -59,6 +59,14 @@ trait AsyncQuestion<T>: Send + 'static {
 }
 
 impl Reader for PostgresReader {
+    fn reachable(&self) -> Result<(), LedgerError> {
+        self.ask("reach the database", models::Nothing)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn counts(&self) -> Counts {
         self.refresh_counts().unwrap_or_else(|error| {
             debug!(error = %chain(&error), "the counts are those of before");

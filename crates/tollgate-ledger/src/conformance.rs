@@ -12,11 +12,14 @@
 //!
 //! It does not cut power: what survives a crash between two bytes is for a store's own tests.
 
+mod acts;
+mod listing;
 mod random;
 mod reading;
 mod recording;
 mod sample;
 mod subject;
+mod usage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -37,7 +40,9 @@ type Check = (&'static str, fn(&mut Subject<'_>));
 /// was printed before by the panic hook.
 pub fn run<P>(create: impl Fn() -> P, open: impl Fn(&P) -> Ledger) {
     let mut failed = Vec::new();
-    for (name, check) in recording::CHECKS.iter().chain(reading::CHECKS).chain(random::CHECKS) {
+    let suites =
+        [recording::CHECKS, acts::CHECKS, reading::CHECKS, usage::CHECKS, listing::CHECKS, random::CHECKS];
+    for (name, check) in suites.into_iter().flatten() {
         let place = create();
         let open = || open(&place);
         let outcome = catch_unwind(AssertUnwindSafe(|| {

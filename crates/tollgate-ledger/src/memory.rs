@@ -238,9 +238,10 @@ impl Reader for MemoryLedger {
     }
 
     fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
-        let state = self.state();
+        // The visitor may ask other questions meanwhile.
+        let batches = self.state().batches.clone();
         let mut series = BTreeMap::<Series<'_>, BTreeMap<i64, Rollup>>::new();
-        for (batch, _) in &state.batches {
+        for (batch, _) in &batches {
             for reading in batch.readings() {
                 let its = Series {
                     model_uuid: &batch.id().model_uuid,

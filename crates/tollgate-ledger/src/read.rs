@@ -28,6 +28,20 @@ impl Page {
 
 /// Questions that a ledger answers. Every answer includes all that was acknowledged before the question.
 pub trait Reader: Send + Sync {
+    /// Whether the store answers just now: for who asks if batches may be sent here.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    fn reachable(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// Whether others may record into the store as well, so that what was read of it is true for a moment only.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// What the ledger holds, in figures.
     fn counts(&self) -> Counts;
 
@@ -44,6 +58,15 @@ pub trait Reader: Send + Sync {
     ///
     /// When the store cannot be read.
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError>;
+
+    /// The name of one model in its newest batch; `None` when it has no recorded batch.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn model_name(&self, model_uuid: &str) -> Result<Option<String>, LedgerError> {
+        Ok(self.model(model_uuid)?.map(|model| model.model_name))
+    }
 
     /// The canonical JSON of one recorded batch: the bytes of [`tollgate_rules::Admitted::body`].
     ///
@@ -74,7 +97,7 @@ pub trait Reader: Send + Sync {
     /// [`crate::BadCursor`] as its source).
     fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError>;
 
-    /// Shows `visitor` what the readings of the series asked for come to, hour by hour.
+    /// Shows `visitor` what the readings of the series asked for come to, hour by hour. The visitor may ask other questions meanwhile.
     ///
     /// # Errors
     ///

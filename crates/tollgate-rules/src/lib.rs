@@ -10,14 +10,24 @@
 //!   says how much of everything is admitted.
 //! - [`Decimal`] is one value, exactly; [`Sum`] is what many of them come to.
 //! - [`Posted`] is what the answer needs of an element while the ledger has it.
+//! - [`KeyRing`], [`mint`] and [`authorize`] are about credentials, which are [`Macaroon`]s.
 //! - [`response`] and [`user_responses`] build the answer from them: acknowledgements, and a [`Standing`] for each
 //!   model, unit and user.
 
 mod admit;
+mod allowance;
+mod allowances;
+mod calendar;
+mod charm_url;
 mod compact;
+mod credential;
 mod decimal;
 mod digest;
+mod hex;
 pub mod limits;
+mod macaroon;
+mod meter;
+mod policy;
 mod posted;
 mod reason;
 mod reply;
@@ -26,15 +36,36 @@ mod series;
 mod spelling;
 mod standing;
 mod sum;
+mod tally;
+mod usage;
+mod used;
+mod users;
 
 pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, refuse};
+pub use allowance::{Allowance, AllowanceError, AllowanceSettings};
+pub use allowances::{Account, Allowances, Subject};
+pub use calendar::{Calendar, CalendarError, Span, Window, WindowError};
+pub use charm_url::CharmUrl;
+pub use credential::{
+    Authorization, Claim, CredentialError, CredentialId, KeyRing, KeyRingError, TermError, Terms, authorize,
+    authorize_batch, mint, verify,
+};
 pub use decimal::Decimal;
 pub use digest::Digest;
+pub use macaroon::{Macaroon, MacaroonError, Secret};
+pub use meter::{MeterError, MeterKind, MeterSettings, Meters};
+pub use policy::Policy;
 pub use posted::{Posted, comes_from_jimm, owner};
 pub use reason::Reason;
-pub use reply::{response, user_responses};
+pub use reply::{Stands, Unknown, Unlimited, response, user_responses};
 pub use rollup::{Point, Rollup, hour_of, hour_start};
 pub use series::{Select, Series, Visitor};
 pub use spelling::ValueError;
 pub use standing::Standing;
 pub use sum::{Sum, SumError};
+pub use tally::{Due, Missing, ModelStanding, Tally};
+pub use usage::{
+    Across, AcrossError, Aggregate, AggregateError, Dimension, DimensionError, Usage, UsageQuery, UsageRow,
+};
+pub use used::{SeriesId, Used};
+pub use users::{UserError, UserSettings, Users};

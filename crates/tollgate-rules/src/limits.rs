@@ -21,6 +21,15 @@ pub const METRICS_PER_BATCH_MAX: usize = 10_000;
 /// shorter, so what is cut was hopeless.
 pub const QUARANTINED_BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of a credential, as it comes in a batch. Juju's have 0.5 to 3 KB, and so have ours when every text in them is long.
+pub const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
+
+/// Macaroons in one credential. Juju's are lists of one.
+pub const CREDENTIAL_MACAROONS_MAX: usize = 8;
+
+/// Conditions in one credential, of all of its macaroons. We write seven at most; each takes a hash to verify.
+pub const CREDENTIAL_CAVEATS_MAX: usize = 64;
+
 /// An id or a name as far as it is one: what is over its limit names nothing and is filed as if it were missing. Kept as it
 /// came, it would take whatever memory its sender likes, in every index and every answer.
 pub(crate) fn name_or_none(n_bytes_max: usize, text: &str) -> Box<str> {

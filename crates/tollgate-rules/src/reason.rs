@@ -1,8 +1,8 @@
 //! Why something is set aside.
 
-use tollgate_wire::Timestamp;
+use tollgate_wire::{Status, Timestamp};
 
-use crate::{Digest, ValueError, limits};
+use crate::{CredentialError, Digest, ValueError, limits};
 
 /// Why something is in quarantine, as a sentence for people; [`Reason::code`] is for programs.
 ///
@@ -65,6 +65,12 @@ pub enum Reason {
         /// The content that stands.
         recorded: Digest,
     },
+    /// A batch that could be counted, if its credential covered it.
+    #[error("{refusal}")]
+    Credential {
+        /// What is wrong with the credential.
+        refusal: CredentialError,
+    },
 }
 
 impl Reason {
@@ -80,6 +86,24 @@ impl Reason {
             Self::TooManyMetrics { .. } => "too-many-metrics",
             Self::TooLong { .. } => "too-long",
             Self::Conflict { .. } => "conflict",
+            Self::Credential { .. } => "credential",
+        }
+    }
+
+    /// What the unit shows whose batch is set aside for this. A credential is for its operator to replace, and all that comes until
+    /// then does not count: RED.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::MissingUuid
+            | Self::MissingModelUuid
+            | Self::Undecodable { .. }
+            | Self::Value { .. }
+            | Self::Time { .. }
+            | Self::TooManyMetrics { .. }
+            | Self::TooLong { .. }
+            | Self::Conflict { .. } => Status::Amber,
+            Self::Credential { .. } => Status::Red,
         }
     }
 }
@@ -87,7 +111,12 @@ impl Reason {
 /// The beginning of a sender's text, short enough to quote.
 pub(crate) fn excerpt(text: &str) -> String {
     const N_CHARACTERS_MAX: usize = 40;
-    match text.char_indices().nth(N_CHARACTERS_MAX) {
+    cut(text, N_CHARACTERS_MAX)
+}
+
+/// The beginning of a text.
+pub(crate) fn cut(text: &str, n_characters_max: usize) -> String {
+    match text.char_indices().nth(n_characters_max) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }

@@ -29,7 +29,7 @@ impl Standing {
         if self.status < other.status { other } else { self }
     }
 
-    /// Where a unit stands by this element of it alone: AMBER when the element is in quarantine.
+    /// Where a unit stands by this element of it alone: AMBER or RED, by the reason, when the element is in quarantine.
     #[must_use]
     pub(crate) fn by(posted: &Posted) -> Self {
         let Some(reason) = &posted.quarantined else { return Self::default() };
@@ -37,7 +37,7 @@ impl Standing {
             "" => "a batch".to_owned(),
             uuid => format!("batch {}", excerpt(uuid).escape_debug()),
         };
-        Self { status: Status::Amber, info: format!("{batch} is in quarantine: {reason}") }
+        Self { status: reason.status(), info: format!("{batch} is in quarantine: {reason}") }
     }
 }
 

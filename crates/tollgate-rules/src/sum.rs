@@ -4,6 +4,7 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
+use ruint::Uint;
 use ruint::aliases::U384;
 
 use crate::Decimal;
@@ -50,6 +51,40 @@ impl Sum {
     /// Adds another sum.
     pub fn merge(&mut self, other: &Self) {
         self.0 = self.0.checked_add(other.0).expect("2^64 sums of 2^67 amounts each cannot exist");
+    }
+
+    /// So many hundredths of it, rounded up to 38 decimal places.
+    ///
+    /// # Errors
+    ///
+    /// [`SumError::OutOfRange`] when that is more than can be added up.
+    pub fn percent(&self, percent: Decimal) -> Result<Self, SumError> {
+        let [a, b, c, d] = *percent.limbs();
+        let factor = U384::from_limbs([a, b, c, d, 0, 0]);
+        let product: Uint<768, 12> = self.0.widening_mul(factor);
+        let hundred = Uint::<768, 12>::from(ONE).wrapping_mul(Uint::from(100));
+        let units = product.div_ceil(hundred);
+        if units.bit_len() <= Self::BITS_MAX {
+            Ok(Self(units.wrapping_to()))
+        } else {
+            Err(SumError::OutOfRange)
+        }
+    }
+
+    /// A number of things.
+    #[must_use]
+    pub fn of_count(count: u64) -> Self {
+        Self(U384::from(count).wrapping_mul(U384::from(ONE)))
+    }
+
+    /// Divided by a number of things, rounded to 38 decimal places, half to even; divided by none it is 0.
+    #[must_use]
+    pub fn divided(&self, count: u64) -> Self {
+        let Some(count) = (count != 0).then(|| U384::from(count)) else { return Self::default() };
+        let (quotient, rest) = self.0.div_rem(count);
+        let twice = rest.wrapping_shl(1);
+        let is_up = count < twice || (count == twice && quotient.bit(0));
+        Self(quotient.wrapping_add(U384::from(is_up)))
     }
 
     /// For storing: fixed length, and in the order of the sums.

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails it by panicking")]
 
+use std::collections::BTreeMap;
+
 use tollgate_rules::{
-    Digest, Posted, Reason, Standing, comes_from_jimm, judge, owner, response, user_responses,
+    Digest, ModelStanding, Posted, Reason, Standing, Stands, Unknown, Unlimited, comes_from_jimm, judge,
+    owner, response, user_responses,
 };
 use tollgate_wire::{Document, Nanoseconds, Status, to_vec};
 
@@ -28,14 +31,14 @@ fn jimm_element(model_uuid: &str, uuid: &str, model_name: &str, value: &str) -> 
 
 #[track_caller]
 fn check_response(posted: &[Posted], env_responses: &str) {
-    let response = response("r".to_owned(), posted, |_| Standing::default(), Nanoseconds(0));
+    let response = response("r".to_owned(), posted, &Unlimited, Nanoseconds(0));
     let json = String::from_utf8(to_vec(&response).unwrap()).unwrap();
     assert_eq!(json, format!(r#"{{"uuid":"r","env-responses":{env_responses},"new-grace-period":0}}"#));
 }
 
 #[track_caller]
 fn check_users(posted: &[Posted], user_responses_json: &str) {
-    let response = user_responses("r".to_owned(), posted, |_| Standing::default());
+    let response = user_responses("r".to_owned(), posted, &Unlimited);
     let json = String::from_utf8(to_vec(&response).unwrap()).unwrap();
     assert_eq!(json, format!(r#"{{"uuid":"r","user-responses":{user_responses_json}}}"#));
 }
@@ -110,19 +113,103 @@ fn an_undecodable_element_is_acknowledged_by_what_it_says() {
     );
 }
 
-#[test]
-fn the_model_stands_where_the_caller_says() {
-    let posted = posted(&format!("[{}]", element("m", "b", "", "1")));
-    let red =
-        |model_uuid: &str| Standing { status: Status::Red, info: format!("{model_uuid} is over its limit") };
-    let response = response("r".to_owned(), &posted, red, Nanoseconds(169_200_000_000_000));
+/// What a test says of everybody.
+#[derive(Default)]
+struct Said {
+    /// `None` when it is not known.
+    by_allowance: Option<Status>,
+    by_hand: BTreeMap<(&'static str, &'static str), Status>,
+    /// Whether it cannot be read what was set.
+    is_unreadable: bool,
+    user: Option<&'static str>,
+}
+
+impl Stands for Said {
+    fn by_allowance(&self, model_uuid: &str) -> Option<ModelStanding> {
+        let standing = |status, whose| Standing { status, info: format!("{whose} of {model_uuid}") };
+        self.by_allowance.map(|status| ModelStanding {
+            model: standing(status, "allowance"),
+            units: standing(status, "allowance for units"),
+        })
+    }
+
+    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown> {
+        if self.is_unreadable {
+            return Err(Unknown);
+        }
+        let status = self.by_hand.get(&(model_uuid, unit_name));
+        Ok(status.map(|&status| Standing { status, info: "by hand".to_owned() }))
+    }
+
+    fn user(&self, _: &Posted) -> Option<Box<str>> {
+        self.user.map(Into::into)
+    }
+}
+
+/// Of a model with one good batch and, when `is_bad`, another one in quarantine.
+#[track_caller]
+fn check_said(said: &Said, is_bad: bool, model_status: &str, unit_statuses: &str) {
+    let value = if is_bad { "-1" } else { "1" };
+    let posted = posted(&format!("[{}]", element("m", "b", "app/0", value)));
+    let response = response("r".to_owned(), &posted, said, Nanoseconds(169_200_000_000_000));
     assert_eq!(
         String::from_utf8(to_vec(&response).unwrap()).unwrap(),
-        r#"{"uuid":"r","env-responses":{"m":{"acks":["b"],"model-status":{"status":"RED","info":"m is over its limit"}}},"new-grace-period":169200000000000}"#
+        format!(
+            r#"{{"uuid":"r","env-responses":{{"m":{{"acks":["b"],"model-status":{model_status}{unit_statuses}}}}},"new-grace-period":169200000000000}}"#
+        )
     );
-    let users = user_responses("r".to_owned(), &posted, red);
-    let status = &users.user_responses.unwrap().0[""].status;
-    assert_eq!((&*status.status, &*status.info), ("RED", "m is over its limit"));
+}
+
+const SET_ASIDE: &str = r#"batch b is in quarantine: metrics[0].value of \"pings\": \"-1\" is negative"#;
+
+#[test]
+fn by_hand_outranks_allowances_and_quarantine_shows_in_any_case() {
+    let status = |status: Status, info: &str| format!(r#"{{"status":"{status}","info":"{info}"}}"#);
+    let unit = |status: String| format!(r#","unit-statuses":{{"app/0":{status}}}"#);
+    let (green, amber, red) = (Status::Green, Status::Amber, Status::Red);
+    let allowed = |status| Said { by_allowance: Some(status), ..Said::default() };
+    let by_hand = |allowance, set: &[(&'static str, Status)]| Said {
+        by_hand: set.iter().map(|(unit, status)| (("m", *unit), *status)).collect(),
+        ..allowed(allowance)
+    };
+    for (said, is_bad, model_status, unit_status) in [
+        (allowed(red), false, status(red, "allowance of m"), status(red, "allowance for units of m")),
+        (allowed(amber), true, status(amber, "allowance of m"), status(amber, "allowance for units of m")),
+        (allowed(green), true, status(green, "allowance of m"), status(amber, SET_ASIDE)),
+        (by_hand(red, &[("", green)]), false, status(green, "by hand"), status(green, "")),
+        (by_hand(green, &[("", red)]), false, status(red, "by hand"), status(green, "")),
+        (by_hand(red, &[("app/0", green)]), false, status(red, "allowance of m"), status(green, "by hand")),
+        (by_hand(red, &[("app/0", green)]), true, status(red, "allowance of m"), status(amber, SET_ASIDE)),
+        (by_hand(green, &[("app/0", red)]), true, status(green, "allowance of m"), status(red, "by hand")),
+        (
+            by_hand(red, &[("app/1", green)]),
+            false,
+            status(red, "allowance of m"),
+            status(red, "allowance for units of m"),
+        ),
+    ] {
+        check_said(&said, is_bad, &model_status, &unit(unit_status));
+    }
+}
+
+#[test]
+fn of_whom_nothing_is_known_nothing_is_said() {
+    check_said(&Said::default(), false, r#"{"status":"","info":""}"#, "");
+    let set_aside = format!(r#","unit-statuses":{{"app/0":{{"status":"AMBER","info":"{SET_ASIDE}"}}}}"#);
+    check_said(&Said::default(), true, r#"{"status":"","info":""}"#, &set_aside);
+    let unreadable = Said { by_allowance: Some(Status::Red), is_unreadable: true, ..Said::default() };
+    check_said(&unreadable, false, r#"{"status":"","info":""}"#, "");
+    check_said(&unreadable, true, r#"{"status":"","info":""}"#, &set_aside);
+}
+
+#[test]
+fn a_user_stands_as_the_worst_of_its_models() {
+    let posted = posted(&format!("[{}]", element("m", "b", "", "1")));
+    let said = Said { by_allowance: Some(Status::Red), user: Some("carol"), ..Said::default() };
+    let users = user_responses("r".to_owned(), &posted, &said);
+    let carol = &users.user_responses.unwrap().0["carol"];
+    assert_eq!((&*carol.status.status, &*carol.status.info), ("RED", "allowance of m"));
+    assert_eq!(carol.acks, ["b"]);
 }
 
 #[test]

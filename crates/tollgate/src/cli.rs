@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, check, completions, config, demo, export, man, models, quarantine, salvage, serve, verify,
+    backup, check, completions, config, credential, demo, export, man, models, quarantine, salvage, serve,
+    verify,
 };
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Export(export::Args),
     Backup(backup::Args),
     Salvage(salvage::Args),
+    Credential(credential::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -5,7 +5,7 @@
 //! are `tollgate-rules`, HTTP is `tollgate-collector`, storage is `tollgate-ledger-embedded`.
 //!
 //! Reading order: [`cli`] (what can be asked), [`commands`] (a file for each command), [`configuration`] (where settings
-//! come from), [`ledger`] (where the concrete ledger is named), [`admin`] and [`listing`] (asking a running collector),
+//! come from), [`keys`] (what credentials are made with), [`ledger`] (where the concrete ledger is named), [`admin`] and [`listing`] (asking a running collector),
 //! [`exit`] (how it ends), [`output`] (standard output that may be closed early).
 
 use std::process::ExitCode;
@@ -17,6 +17,7 @@ mod cli;
 mod commands;
 mod configuration;
 mod exit;
+mod keys;
 mod ledger;
 mod listing;
 mod logging;

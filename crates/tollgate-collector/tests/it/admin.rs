@@ -150,6 +150,7 @@ impl Reader for Endless {
         // Shorter than asked for, as a ledger may.
         let ids = (page.after_id() + 1..).take(page.limit.min(3));
         let item = |id| QuarantineItem {
+            is_released: false,
             id,
             model_uuid: String::new(),
             batch_uuid: String::new(),
@@ -160,6 +161,38 @@ impl Reader for Endless {
             body: "x".repeat(1 << 20),
         };
         Ok(ids.map(item).collect())
+    }
+
+    fn batches(
+        &self,
+        _: &tollgate_ledger::BatchSelect,
+        _: &Page,
+    ) -> Result<tollgate_ledger::BatchPage, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn usage(
+        &self,
+        _: &tollgate_rules::Select<'_>,
+        _: &mut dyn tollgate_rules::Visitor,
+    ) -> Result<(), LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn hand_status(&self, _: &str, _: &str) -> Result<Option<tollgate_ledger::HandStatus>, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn hand_statuses(&self, _: Option<&str>) -> Result<Vec<tollgate_ledger::HandStatus>, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn is_revoked(&self, _: &str) -> Result<bool, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn declared_user(&self, _: &str) -> Result<Option<Box<str>>, LedgerError> {
+        unreachable!("nobody asks")
     }
 }
 
@@ -282,6 +315,38 @@ impl Reader for Failing {
 
     fn quarantine(&self, _page: &Page) -> Result<Vec<QuarantineItem>, LedgerError> {
         Err(LedgerError::new(Remedy::FreeSpace, "read segment 7"))
+    }
+
+    fn batches(
+        &self,
+        _: &tollgate_ledger::BatchSelect,
+        _: &Page,
+    ) -> Result<tollgate_ledger::BatchPage, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn usage(
+        &self,
+        _: &tollgate_rules::Select<'_>,
+        _: &mut dyn tollgate_rules::Visitor,
+    ) -> Result<(), LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn hand_status(&self, _: &str, _: &str) -> Result<Option<tollgate_ledger::HandStatus>, LedgerError> {
+        Err(LedgerError::new(Remedy::Retry, "read segment 7"))
+    }
+
+    fn hand_statuses(&self, _: Option<&str>) -> Result<Vec<tollgate_ledger::HandStatus>, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn is_revoked(&self, _: &str) -> Result<bool, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn declared_user(&self, _: &str) -> Result<Option<Box<str>>, LedgerError> {
+        unreachable!("nobody asks")
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tollgate_collector::{Collector, CollectorError, Settings};
+use tollgate_collector::{Collector, CollectorError, Credentials, CurrentTerms, Settings};
 use tollgate_ledger::{
     Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
     Writer,
@@ -70,8 +70,30 @@ impl Running {
             .await
     }
 
+    /// On a ledger that is there already, under terms that the test may replace.
+    pub(crate) async fn under(terms: &Arc<CurrentTerms>, memory: &MemoryLedger) -> Self {
+        let collector = Collector::bind(Settings::for_testing(), memory.open()).await.expect("free ports");
+        Self::run(collector.under(terms.clone()), memory.clone())
+    }
+
+    /// With keys and plans.
+    pub(crate) async fn issuing(credentials: Credentials) -> Self {
+        Self::requiring(Settings::for_testing(), credentials).await
+    }
+
+    /// The same with settings that may want a credential of every batch.
+    pub(crate) async fn requiring(settings: Settings, credentials: Credentials) -> Self {
+        let memory = MemoryLedger::default();
+        let collector = Collector::bind(settings, memory.open()).await.expect("free ports");
+        Self::run(collector.with_credentials(credentials), memory)
+    }
+
     async fn on(settings: Settings, ledger: Ledger, memory: MemoryLedger) -> Self {
         let collector = Collector::bind(settings, ledger).await.expect("free ports");
+        Self::run(collector, memory)
+    }
+
+    fn run(collector: Collector, memory: MemoryLedger) -> Self {
         let (wire, admin) = (collector.listen_addr(), collector.admin_addr());
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(collector.run(async {
@@ -250,7 +272,7 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if method != "HEAD" && 200 <= status {
+        if method != "HEAD" && 200 <= status && status != 204 {
             let length = answer.header("content-length").expect("a length").parse().expect("a number");
             while self.unread.len() < length {
                 self.read_more().await?;

@@ -50,7 +50,7 @@ async fn other_methods_and_other_paths_are_refused_and_nothing_redirects() {
     let running = Running::start().await;
     let body = post_of("model", &["1"]);
     for base in BASES {
-        for path in ["/metrics", "//metrics", "/", "/users/metrics"] {
+        for path in ["/metrics", "//metrics", "/", "/users/metrics", "/v4/jimm/metrics"] {
             for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
                 let path = format!("{base}{path}");
                 let mut client = Client::connect(running.wire).await;
@@ -65,7 +65,7 @@ async fn other_methods_and_other_paths_are_refused_and_nothing_redirects() {
     }
     let admin_paths = ["/healthz", "/readyz", "/version", "/api/v1/models", "/api/v1/quarantine"];
     let others = ["/metrics/", "/Metrics", "/v1/metrics", "/v2/v3/metrics", "///metrics", "/metrics/x"];
-    let hostile = ["/../metrics", "/%6detrics", "/metrics%2f", "/v3/..;/metrics", "/v4/jimm/metrics"];
+    let hostile = ["/../metrics", "/%6detrics", "/metrics%2f", "/v3/..;/metrics", "/v4/metrics", "/v4/jimm"];
     for path in admin_paths.iter().chain(&others).chain(&hostile) {
         for method in ["POST", "GET"] {
             let mut client = Client::connect(running.wire).await;

@@ -1,24 +1,36 @@
-//! Which models there are, and what each used.
+//! Which models and which series there are, and what each used in all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use tollgate_ledger::{MeterTotal, ModelSummary};
-use tollgate_rules::{Admitted, Sum};
+use tollgate_rules::{Admitted, Select, Series, Sum};
 use tollgate_wire::Timestamp;
 
-/// All models that have a recorded batch.
+use super::cell::Cell;
+use super::recent::Already;
+use super::rollups::Rollups;
+use super::usage::Usage;
+use super::{Key, KeyMaker};
+
+/// All models that have a recorded batch, and all series that have a reading.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Catalogue {
     models: BTreeMap<Box<str>, Model>,
     n_batches: u64,
     n_metrics: u64,
-    /// Models, units and meters.
-    n_rows: usize,
+    n_units: usize,
+    /// By their numbers, which they get in the order in which they come.
+    series: Vec<Total>,
+    texts: Texts,
+    #[serde(skip)]
+    numbers: HashMap<Key, u32, BuildHasherDefault<Already>>,
 }
 
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Model {
+pub(super) struct Model {
     /// In the newest batch.
     name: Box<str>,
     /// Of the newest batch; `None` before the first.
@@ -26,49 +38,150 @@ struct Model {
     created: Option<Timestamp>,
     units: BTreeSet<Box<str>>,
     n_batches: u64,
-    meters: BTreeMap<Box<str>, Meter>,
+    /// Their numbers.
+    #[serde(skip)]
+    series: Vec<u32>,
 }
 
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Meter {
+/// A series, its names by their numbers, and what it comes to.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Total {
+    model: u32,
+    unit: u32,
+    charm: u32,
+    meter: u32,
+    labels: u32,
     n_metrics: u64,
     #[serde(with = "exact")]
     sum: Sum,
 }
 
-impl Catalogue {
-    pub(crate) fn add(&mut self, batch: &Admitted) {
-        let uuid = &batch.id().model_uuid;
-        let n_rows = match self.models.get_mut(uuid) {
-            Some(model) => model.add(batch),
-            None => 1 + self.models.entry(uuid.clone()).or_default().add(batch),
-        };
-        self.n_rows += n_rows;
-        self.n_batches += 1;
-        self.n_metrics += batch.readings().len() as u64;
-    }
+/// Names of series, each once.
+#[derive(Debug, Default)]
+struct Texts {
+    all: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32>,
+}
 
-    /// Adds what was added up elsewhere, of batches that came after all that were added here.
-    pub(crate) fn merge(&mut self, later: Self) {
-        for (uuid, model) in later.models {
-            self.n_rows += match self.models.get_mut(&uuid) {
+/// A series with names of its own.
+#[derive(Debug, Clone)]
+pub(super) struct NamedSeries {
+    pub(super) number: u32,
+    names: [Arc<str>; 5],
+}
+
+impl NamedSeries {
+    pub(super) fn series(&self) -> Series<'_> {
+        let [model_uuid, unit_name, charm_url, meter, labels] = self.names.each_ref().map(|name| &**name);
+        Series { model_uuid, unit_name, charm_url, meter, labels }
+    }
+}
+
+impl Catalogue {
+    /// Adds what batches come to that came after all that were added before, and to `rollups` what their series do.
+    pub(super) fn merge(&mut self, mut usage: Usage, rollups: &mut Rollups) {
+        self.n_batches += usage.n_batches;
+        self.n_metrics += usage.n_metrics;
+        for (uuid, model) in usage.take_models() {
+            self.n_units += match self.models.get_mut(&uuid) {
                 Some(known) => known.merge(model),
-                None => 1 + self.models.entry(uuid).or_default().merge(model),
+                None => self.models.entry(uuid).or_default().merge(model),
             };
         }
-        self.n_batches += later.n_batches;
-        self.n_metrics += later.n_metrics;
+        let numbers: Vec<u32> = usage.series().map(|(key, series)| self.number(key, &series)).collect();
+        for (cell, rollup) in usage.rollups() {
+            let number = numbers[cell.series() as usize];
+            let total = &mut self.series[number as usize];
+            total.n_metrics += rollup.count;
+            total.sum.merge(&rollup.sum);
+            rollups.merge(Cell::new(number, cell.hour()), rollup);
+        }
+    }
+
+    /// The number of a series of a known model.
+    fn number(&mut self, key: Key, series: &Series<'_>) -> u32 {
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number = u32::try_from(self.series.len()).expect("there is no memory for so many series");
+        let Series { model_uuid, unit_name, charm_url, meter, labels } = *series;
+        let [model, unit, charm, meter, labels] =
+            [model_uuid, unit_name, charm_url, meter, labels].map(|name| self.texts.number(name));
+        self.series.push(Total { model, unit, charm, meter, labels, n_metrics: 0, sum: Sum::default() });
+        self.numbers.insert(key, number);
+        if let Some(model) = self.models.get_mut(model_uuid) {
+            model.series.push(number);
+        }
+        number
+    }
+
+    /// Makes what is not stored, because it follows from the rest.
+    pub(super) fn complete(&mut self, keys: &KeyMaker) -> Option<()> {
+        for (number, total) in (0..).zip(&self.series) {
+            let series = self.texts.of(total)?;
+            let NamedSeries { names: [model_uuid, unit_name, charm_url, meter, labels], .. } = &series;
+            let key = keys.series_of(model_uuid, unit_name, charm_url).key(meter, labels);
+            self.models.get_mut(&**model_uuid)?.series.push(number);
+            self.numbers.insert(key, number);
+        }
+        Some(())
+    }
+
+    /// The numbers of the series that are asked for.
+    pub(super) fn select(&self, select: &Select<'_>) -> Vec<u32> {
+        let meter = match select.meter.map(|meter| self.texts.numbers.get(meter)) {
+            None => None,
+            Some(Some(meter)) => Some(*meter),
+            Some(None) => return Vec::new(),
+        };
+        let is_wanted = |number: &u32| meter.is_none_or(|meter| self.series[*number as usize].meter == meter);
+        match select.model_uuid {
+            None => (0..self.series.len() as u32).filter(is_wanted).collect(),
+            Some(model_uuid) => {
+                let model = self.models.get(model_uuid);
+                model.into_iter().flat_map(|model| &model.series).copied().filter(is_wanted).collect()
+            }
+        }
+    }
+
+    /// The series with this number, which must be there.
+    pub(super) fn named(&self, number: u32) -> NamedSeries {
+        let named = self.texts.of(&self.series[number as usize]).expect("a series has names");
+        NamedSeries { number, ..named }
     }
 
     pub(crate) fn find(&self, model_uuid: &str) -> Option<ModelSummary> {
-        self.models.get(model_uuid).map(|model| model.summary(model_uuid))
+        self.models.get(model_uuid).map(|model| self.summary(model_uuid, model))
     }
 
     /// Up to `limit` models in the order of their uuids, from after `cursor`.
     pub(crate) fn list(&self, cursor: Option<&str>, limit: usize) -> Vec<ModelSummary> {
         let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
         let models = self.models.range::<str, _>((start, Bound::Unbounded));
-        models.take(limit).map(|(uuid, model)| model.summary(uuid)).collect()
+        models.take(limit).map(|(uuid, model)| self.summary(uuid, model)).collect()
+    }
+
+    fn summary(&self, model_uuid: &str, model: &Model) -> ModelSummary {
+        let mut meters = BTreeMap::<&str, (u64, Sum)>::new();
+        for number in &model.series {
+            let total = &self.series[*number as usize];
+            let (n_metrics, sum) = meters.entry(&self.texts.all[total.meter as usize]).or_default();
+            *n_metrics += total.n_metrics;
+            sum.merge(&total.sum);
+        }
+        let meters = meters.into_iter().map(|(key, (n_metrics, sum))| MeterTotal {
+            key: key.to_owned(),
+            n_metrics,
+            sum: sum.to_string(),
+        });
+        ModelSummary {
+            model_uuid: model_uuid.to_owned(),
+            model_name: model.name.to_string(),
+            units: model.units.iter().map(ToString::to_string).collect(),
+            n_batches: model.n_batches,
+            last_created: model.created.unwrap_or_default().to_string(),
+            meters: meters.collect(),
+        }
     }
 
     pub(crate) fn n_models(&self) -> u64 {
@@ -83,16 +196,15 @@ impl Catalogue {
         self.n_metrics
     }
 
-    /// How large it is: models, units and meters.
-    pub(crate) fn n_rows(&self) -> usize {
-        self.n_rows
+    /// How large it is: models, units and series.
+    pub(super) fn n_rows(&self) -> usize {
+        self.models.len() + self.n_units + self.series.len()
     }
 }
 
 impl Model {
-    /// Adds a batch, and says how many units and meters are new with it.
-    fn add(&mut self, batch: &Admitted) -> usize {
-        let mut n_new = 0;
+    /// Adds a batch.
+    pub(super) fn add(&mut self, batch: &Admitted) {
         self.n_batches += 1;
         let is_newest = self.created.is_none_or(|newest| newest <= batch.created());
         if is_newest {
@@ -103,69 +215,59 @@ impl Model {
         }
         if !batch.unit_name().is_empty() && !self.units.contains(batch.unit_name()) {
             self.units.insert(batch.unit_name().into());
-            n_new += 1;
         }
-        for reading in batch.readings() {
-            match self.meters.get_mut(&reading.key) {
-                Some(meter) => meter.add(reading.amount),
-                None => {
-                    self.meters.entry(reading.key.clone()).or_default().add(reading.amount);
-                    n_new += 1;
-                }
-            }
-        }
-        n_new
     }
 
-    /// Adds what was added up elsewhere, and says how many units and meters are new with it.
+    /// Adds what was added up elsewhere, and says how many units are new with it.
     fn merge(&mut self, later: Self) -> usize {
-        let mut n_new = 0;
+        let n_before = self.units.len();
         self.n_batches += later.n_batches;
         if self.created <= later.created {
             self.created = later.created;
             self.name = later.name;
         }
         for unit in later.units {
-            n_new += usize::from(self.units.insert(unit));
-        }
-        for (key, later) in later.meters {
-            match self.meters.get_mut(&key) {
-                Some(meter) => meter.merge(&later),
-                None => {
-                    self.meters.insert(key, later);
-                    n_new += 1;
-                }
+            if !self.units.contains(&unit) {
+                self.units.insert(unit);
             }
         }
-        n_new
-    }
-
-    fn summary(&self, model_uuid: &str) -> ModelSummary {
-        let meters = self.meters.iter().map(|(key, meter)| MeterTotal {
-            key: key.to_string(),
-            n_metrics: meter.n_metrics,
-            sum: meter.sum.to_string(),
-        });
-        ModelSummary {
-            model_uuid: model_uuid.to_owned(),
-            model_name: self.name.to_string(),
-            units: self.units.iter().map(ToString::to_string).collect(),
-            n_batches: self.n_batches,
-            last_created: self.created.unwrap_or_default().to_string(),
-            meters: meters.collect(),
-        }
+        self.units.len() - n_before
     }
 }
 
-impl Meter {
-    fn add(&mut self, amount: tollgate_rules::Decimal) {
-        self.n_metrics += 1;
-        self.sum.add(amount);
+impl Texts {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let number = u32::try_from(self.all.len()).expect("there is no memory for so many names");
+        let text: Arc<str> = text.into();
+        self.all.push(text.clone());
+        self.numbers.insert(text, number);
+        number
     }
 
-    fn merge(&mut self, later: &Self) {
-        self.n_metrics += later.n_metrics;
-        self.sum.merge(&later.sum);
+    fn of(&self, total: &Total) -> Option<NamedSeries> {
+        let Total { model, unit, charm, meter, labels, .. } = *total;
+        let name = |number: u32| self.all.get(number as usize).cloned();
+        let names = [name(model)?, name(unit)?, name(charm)?, name(meter)?, name(labels)?];
+        Some(NamedSeries { number: 0, names })
+    }
+}
+
+impl serde::Serialize for Texts {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.all.iter().map(|text| &**text))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Texts {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut texts = Self::default();
+        for text in Vec::<Box<str>>::deserialize(from)? {
+            texts.number(&text);
+        }
+        Ok(texts)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tollgate_journal::{Checkpoint, Disk, write_whole};
 
+use super::rollup_run::StatedRollups;
 use super::run::Stated;
 use super::{Facts, IndexError, KeyMaker};
 
@@ -9,8 +10,10 @@ const NAME: &str = "checkpoint";
 /// Under construction.
 const NEW_NAME: &str = "new-checkpoint";
 
-/// With the version of everything in the folder: another one is as good as none.
-const MAGIC: [u8; 12] = *b"\xF5tgindex\n\x01\0\0";
+const MAGIC: [u8; 9] = *b"\xF5tgindex\n";
+
+/// Of everything in the folder: another one is as good as none.
+const VERSION: [u8; 3] = [2, 0, 0];
 
 const HASH_BYTES: usize = 32;
 
@@ -22,6 +25,7 @@ pub(super) struct Stored {
     pub(super) sequence: u64,
     pub(super) chain: [u8; 32],
     pub(super) runs: Vec<Stated>,
+    pub(super) rollups: Vec<StatedRollups>,
     /// Higher than any run's ever was.
     pub(super) next_run: u64,
     /// [`Facts`], as bytes: they are taken while groups are recorded, and written later.
@@ -32,7 +36,8 @@ impl Stored {
     /// Of an index of nothing. It is not written before it covers something.
     pub(super) fn new(keys: KeyMaker) -> Self {
         let facts = Facts::default().to_bytes();
-        Self { keys, sequence: 0, chain: [0; 32], runs: Vec::new(), next_run: 1, facts }
+        let (runs, rollups) = (Vec::new(), Vec::new());
+        Self { keys, sequence: 0, chain: [0; 32], runs, rollups, next_run: 1, facts }
     }
 
     pub(super) fn journal(&self) -> Checkpoint {
@@ -40,7 +45,7 @@ impl Stored {
     }
 }
 
-/// Reads the checkpoint; `None` when there is none.
+/// Reads the checkpoint; `None` when there is none of this version.
 pub(super) fn read(disk: &dyn Disk) -> Result<Option<Stored>, IndexError> {
     let file = match disk.open_to_read(NAME) {
         Ok(file) => file,
@@ -50,13 +55,18 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Stored>, IndexError> {
     let length = file.length().map_err(IndexError::disk("measure", NAME))?;
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
     let n_read = file.read_at(&mut bytes, 0).map_err(IndexError::disk("read", NAME))?;
+    let bytes = &bytes[..n_read];
     let damaged = || IndexError::Damaged { file: NAME.to_owned(), offset: 0 };
-    let decode = |bytes: &[u8]| {
-        let (content, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
-        let content = content.strip_prefix(&MAGIC)?;
+    let versioned = bytes.strip_prefix(&MAGIC).ok_or_else(damaged)?;
+    if !versioned.starts_with(&VERSION) && VERSION.len() <= versioned.len() {
+        return Ok(None);
+    }
+    let decode = |versioned: &[u8]| {
+        let (content, hash) = versioned.split_last_chunk::<HASH_BYTES>()?;
+        let content = content.strip_prefix(&VERSION)?;
         (blake3::hash(content) == *hash).then(|| postcard::from_bytes(content).ok())?
     };
-    decode(&bytes[..n_read]).map(Some).ok_or_else(damaged)
+    decode(versioned).map(Some).ok_or_else(damaged)
 }
 
 /// Writes `stored`, to be put in the place of the checkpoint before it by [`publish`]. All runs that it states are durable but
@@ -73,7 +83,7 @@ pub(super) fn write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> 
 fn try_write(disk: &dyn Disk, stored: &Stored) -> Result<(), IndexError> {
     let content = postcard::to_stdvec(stored).expect("plain data can be written");
     let hash = blake3::hash(&content);
-    let parts = [&MAGIC[..], &content, hash.as_bytes()];
+    let parts = [&MAGIC[..], &VERSION, &content, hash.as_bytes()];
     let file = disk.create(NEW_NAME).map_err(IndexError::disk("create", NEW_NAME))?;
     write_whole(&*file, &parts, 0).map_err(IndexError::disk("write", NEW_NAME))?;
     file.sync_data().map_err(IndexError::disk("sync", NEW_NAME))?;

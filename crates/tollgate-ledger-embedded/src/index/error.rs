@@ -40,7 +40,11 @@ impl IndexError {
     /// Whether there is too little room.
     pub(crate) fn is_full(&self) -> bool {
         let Self::Disk { source, .. } = self else { return false };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        // A disk that took a part of what was written had no room for the rest.
+        matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero
+        )
     }
 
     /// Whether the same step may succeed later: there is too little room, or too many files are open.

@@ -1,8 +1,10 @@
 //! What an id is looked up by.
 
+use std::hash::Hasher;
+
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tollgate_journal::Disk;
-use tollgate_ledger::Entry;
+use tollgate_ledger::{Act, Entry};
 use tollgate_rules::{BatchId, Digest, Quarantined};
 
 /// The hash of an id under keys that are this index's own: 128 bits that nobody outside can aim at.
@@ -25,7 +27,12 @@ enum Kind {
     Batch,
     Element,
     Quarantine,
+    Series,
+    Nothing,
 }
+
+/// Makes the keys of the series of one unit under one charm.
+pub(super) struct SeriesKeys(SipHasher13);
 
 impl KeyMaker {
     pub(crate) fn new(disk: &dyn Disk) -> Self {
@@ -37,11 +44,14 @@ impl KeyMaker {
         self.key(Kind::Batch, &[id.model_uuid.as_bytes(), id.batch_uuid.as_bytes()])
     }
 
-    /// Of an entry as it is posted.
+    /// Of an entry as it is posted; under that of an act without a batch there is never anything.
     pub(crate) fn entry(&self, entry: &Entry) -> Key {
         match entry {
-            Entry::Batch(batch) => self.batch(batch.id()),
+            Entry::Batch(batch)
+            | Entry::Refused(batch, _)
+            | Entry::Act(Act::Release { batch: Some(batch), .. }) => self.batch(batch.id()),
             Entry::Quarantine(element) => self.element(element),
+            Entry::Act(_) => self.key(Kind::Nothing, &[]),
         }
     }
 
@@ -60,16 +70,38 @@ impl KeyMaker {
         self.key(Kind::Quarantine, &[&id.to_le_bytes()])
     }
 
+    /// Of series.
+    pub(super) fn series_of(&self, model_uuid: &str, unit_name: &str, charm_url: &str) -> SeriesKeys {
+        let parts = [model_uuid, unit_name, charm_url].map(str::as_bytes);
+        SeriesKeys(self.hasher(Kind::Series, &parts))
+    }
+
     fn key(&self, kind: Kind, parts: &[&[u8]]) -> Key {
-        use std::hash::Hasher;
+        Key(self.hasher(kind, parts).finish128().as_u128())
+    }
+
+    fn hasher(&self, kind: Kind, parts: &[&[u8]]) -> SipHasher13 {
         let mut hasher = SipHasher13::new_with_keys(self.secret[0], self.secret[1]);
         hasher.write_u8(kind as u8);
-        for part in parts {
-            // The length keeps apart what would be the same bytes one after the other.
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part);
-        }
+        write(&mut hasher, parts);
+        hasher
+    }
+}
+
+impl SeriesKeys {
+    /// Of one of them.
+    pub(super) fn key(&self, meter: &str, labels: &str) -> Key {
+        let mut hasher = self.0;
+        write(&mut hasher, &[meter.as_bytes(), labels.as_bytes()]);
         Key(hasher.finish128().as_u128())
+    }
+}
+
+fn write(hasher: &mut SipHasher13, parts: &[&[u8]]) {
+    for part in parts {
+        // The length keeps apart what would be the same bytes one after the other.
+        hasher.write_u64(part.len() as u64);
+        hasher.write(part);
     }
 }
 
@@ -89,6 +121,10 @@ mod tests {
             for digest in [Digest([0; 16]), Digest([1; 16])] {
                 made.push(keys.element_with(model, batch, digest));
             }
+            made.push(keys.series_of(model, batch, "x").key("", ""));
+            made.push(keys.series_of("x", model, batch).key("", ""));
+            made.push(keys.series_of("x", "x", model).key(batch, ""));
+            made.push(keys.series_of("x", "x", "x").key(model, batch));
         }
         made.extend((0..9).map(|id| keys.quarantine(id)));
         let n_made = made.len();

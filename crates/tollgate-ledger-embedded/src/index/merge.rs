@@ -8,17 +8,41 @@ use tollgate_journal::Disk;
 
 use super::IndexError;
 use super::block::Entry;
+use super::rollup_run::RollupRun;
 use super::run::{Entries, Run, RunWriter};
+use super::shelf::Runs;
 
 /// So many runs of one level become one of the next: more of them are slower to look through, fewer are written more
 /// often.
 const RUNS_PER_LEVEL: usize = 8;
 
+/// What is to be merged next.
+#[derive(Debug)]
+pub(super) enum Due {
+    Ids(Vec<Arc<Run>>),
+    Rollups(Vec<Arc<RollupRun>>),
+}
+
+impl Due {
+    /// Of all their files.
+    pub(super) fn n_bytes(&self) -> u64 {
+        match self {
+            Self::Ids(runs) => runs.iter().map(|run| run.n_bytes()).sum(),
+            Self::Rollups(runs) => runs.iter().map(|run| run.n_bytes()).sum(),
+        }
+    }
+}
+
 /// The runs that are to be merged next: those of the lowest level that has enough of them, the oldest.
-pub(super) fn due(runs: &[Arc<Run>]) -> Option<Vec<Arc<Run>>> {
-    let highest = runs.iter().map(|run| run.stated.level).max()?;
+pub(super) fn due(runs: &Runs) -> Option<Due> {
+    let ids = enough(&runs.ids, |run| run.stated.level).map(Due::Ids);
+    ids.or_else(|| enough(&runs.rollups, |run| run.stated.level).map(Due::Rollups))
+}
+
+fn enough<R>(runs: &[Arc<R>], level_of: impl Fn(&R) -> u8) -> Option<Vec<Arc<R>>> {
+    let highest = runs.iter().map(|run| level_of(run)).max()?;
     (0..=highest).find_map(|level| {
-        let of_level = runs.iter().filter(|run| run.stated.level == level).take(RUNS_PER_LEVEL);
+        let of_level = runs.iter().filter(|run| level_of(run) == level).take(RUNS_PER_LEVEL);
         let of_level: Vec<_> = of_level.cloned().collect();
         (of_level.len() == RUNS_PER_LEVEL).then_some(of_level)
     })

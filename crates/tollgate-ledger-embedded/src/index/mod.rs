@@ -2,42 +2,62 @@
 //!
 //! Ids are insert-only: a batch, once recorded, is known for ever. The newest are in memory (`recent`); whenever there are
 //! enough of them they are written as one sorted run (`run`, made of `block`s, with a `filter` that stays in memory),
-//! and runs of one size are merged into one of the next (`merge`). Models and their totals (`catalogue`) are in
-//! memory. The `checkpoint` says which runs there are and up to where in the journal they reach; `shelf` is the
-//! folder with all of that, and `upkeep` does the writing beside the recording.
+//! and runs of one size are merged into one of the next (`merge`). What readings come to by series and hour is kept in the same
+//! way: in memory (`rollups`), in runs (`rollup_run`, made of `rollup_block`s) and merged (`rollup_merge`), where those of one
+//! `cell`, which is a series and an hour, become one. Models, series and their totals (`catalogue`) and what operators decided
+//! (`acts`) are in memory. What a request adds to all of it is worked out before it has an order (`usage`).
+//!
+//! The `checkpoint` says which runs there are and up to where in the journal they reach; `shelf` is the folder with all of that, and
+//! `upkeep` does the writing beside the recording.
 
+mod acts;
 mod block;
 mod catalogue;
+mod cell;
 mod checkpoint;
 mod error;
+mod file;
 mod filter;
 mod key;
 mod merge;
 mod recent;
+mod rollup_block;
+mod rollup_merge;
+mod rollup_run;
+mod rollups;
 mod run;
 mod shelf;
 mod upkeep;
+mod usage;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tollgate_journal::{Checkpoint, Disk, RecordPosition};
 use tollgate_ledger::Counts;
-use tollgate_rules::{Admitted, Digest};
+use tollgate_rules::{Digest, Rollup, Select, Visitor};
 
+use crate::act::StoredAct;
+pub(crate) use acts::Acts;
 pub(crate) use block::{Known, pack, unpack};
-pub(crate) use catalogue::Catalogue;
+use catalogue::{Catalogue, NamedSeries};
 pub(crate) use error::IndexError;
 pub(crate) use key::{Key, KeyMaker};
 use merge::Merged;
 pub(crate) use recent::Already;
 use recent::Recent;
-use shelf::{Shelf, Snapshot};
+use rollup_merge::MergedRollups;
+use rollups::Rollups;
+use shelf::{Runs, Shelf, Snapshot};
 pub(crate) use upkeep::Upkeep;
 pub use upkeep::UpkeepMode;
+pub(crate) use usage::Usage;
 
 /// How often a look at an index that somebody else writes to is begun again.
 const OPEN_TRIES: u32 = 20;
+
+/// Series that are looked for in memory at once: recording waits for that.
+const SERIES_AT_ONCE: usize = 64;
 
 /// Everything that is derived from the journal up to some group.
 #[derive(Debug)]
@@ -53,14 +73,20 @@ pub(crate) struct Index {
 #[derive(Debug)]
 struct Live {
     recent: Recent,
+    rollups: Rollups,
+    /// Acts that are in no checkpoint yet.
+    n_acts: usize,
     /// No longer added to, and not yet a run.
     frozen: Option<Arc<Frozen>>,
     facts: Facts,
+    /// The last group that was added.
+    sequence: u64,
 }
 
 #[derive(Debug)]
 struct Frozen {
     recent: Recent,
+    rollups: Rollups,
     snapshot: Snapshot,
 }
 
@@ -69,9 +95,16 @@ struct Frozen {
 pub(crate) struct Facts {
     pub(crate) catalogue: Catalogue,
     pub(crate) n_quarantined: u64,
+    pub(crate) acts: Acts,
 }
 
 impl Facts {
+    fn from_bytes(keys: &KeyMaker, bytes: &[u8]) -> Option<Self> {
+        let mut facts: Self = postcard::from_bytes(bytes).ok()?;
+        facts.catalogue.complete(keys)?;
+        Some(facts)
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("plain data can be written")
     }
@@ -80,19 +113,24 @@ impl Facts {
     pub(crate) fn next_quarantine_id(&self) -> u64 {
         self.n_quarantined + 1
     }
+
+    /// Whether an element has this id in the quarantine, and was not released.
+    fn is_quarantined(&self, id: u64) -> bool {
+        (1..=self.n_quarantined).contains(&id) && !self.acts.is_released(id)
+    }
 }
 
 /// Something that a durable group adds.
 #[derive(Debug)]
 pub(crate) enum Added {
-    /// A batch.
-    Batch { key: Key, batch: Admitted },
-    /// A batch, the rest of which comes with the next [`Added::Usage`].
+    /// A batch; what it counts comes with the next [`Added::Usage`].
     Id { key: Key, digest: Digest },
     /// What batches add up to that came before; no record of its own.
-    Usage(Catalogue),
+    Usage(Usage),
     /// An element, under its key and under its id.
     Quarantined { key: Key, id: u64, digest: Digest },
+    /// An act.
+    Act(StoredAct),
 }
 
 /// A record that cannot follow those before it, so the journal was not written by a ledger that keeps its promise.
@@ -102,6 +140,8 @@ pub(crate) enum Contradiction {
     RecordedTwice,
     #[error("add quarantined element {id}: the next one should be {expected}")]
     QuarantineId { id: u64, expected: u64 },
+    #[error("release quarantined element {id}: it is not in quarantine")]
+    NotQuarantined { id: u64 },
 }
 
 impl Index {
@@ -116,10 +156,10 @@ impl Index {
 
     fn open_untidied(disk: Arc<dyn Disk>) -> Result<Option<(Self, Checkpoint)>, IndexError> {
         let Some((shelf, stored)) = Shelf::open(disk)? else { return Ok(None) };
-        let Ok(facts) = postcard::from_bytes(&stored.facts) else {
+        let Some(facts) = Facts::from_bytes(&stored.keys, &stored.facts) else {
             return Err(IndexError::Damaged { file: "checkpoint".to_owned(), offset: 0 });
         };
-        Ok(Some((Self::new(stored.keys, shelf, facts), stored.journal())))
+        Ok(Some((Self::new(stored.keys, shelf, facts, stored.sequence), stored.journal())))
     }
 
     /// Opens the index in the folder of `disk` for looking alone, whoever writes to it; `None` when there is none.
@@ -144,11 +184,12 @@ impl Index {
     pub(crate) fn create_with_keys(disk: Arc<dyn Disk>, keys: KeyMaker) -> Result<Self, IndexError> {
         let shelf = Shelf::create(disk, keys)?;
         shelf.tidy()?;
-        Ok(Self::new(keys, shelf, Facts::default()))
+        Ok(Self::new(keys, shelf, Facts::default(), 0))
     }
 
-    fn new(keys: KeyMaker, shelf: Shelf, facts: Facts) -> Self {
-        let live = Live { recent: Recent::default(), frozen: None, facts };
+    fn new(keys: KeyMaker, shelf: Shelf, facts: Facts, sequence: u64) -> Self {
+        let (recent, rollups) = (Recent::default(), Rollups::default());
+        let live = Live { recent, rollups, n_acts: 0, frozen: None, facts, sequence };
         Self { keys, live: RwLock::new(live), shelf, trouble: Mutex::default() }
     }
 
@@ -181,7 +222,53 @@ impl Index {
             live.add(&self.keys, position, added).map_err(|contradiction| (position, contradiction))?;
             position.index += u32::from(is_record);
         }
+        live.sequence = sequence;
         Ok(())
+    }
+
+    /// The last group that was added: whatever is up to there is durable.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.live().sequence
+    }
+
+    /// Shows what the readings of the series asked for come to. Nobody waits for the disk or the visitor.
+    pub(crate) fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), IndexError> {
+        let hours = select.from_hour..select.to_hour;
+        let wanted = self.live().facts.catalogue.select(select);
+        let mut bytes = Vec::new();
+        for numbers in wanted.chunks(SERIES_AT_ONCE) {
+            let Look { series, frozen, runs } = self.look(numbers, select);
+            for (series, recent) in series {
+                if !visitor.series(&series.series()) {
+                    continue;
+                }
+                for run in &runs.rollups {
+                    let show = |hour, rollup: &Rollup| visitor.rollup(hour, rollup);
+                    self.noted(run.read(series.number, &hours, &mut bytes, show))?;
+                }
+                let frozen = frozen.iter().flat_map(|frozen| frozen.rollups.of_series(series.number));
+                for (hour, rollup) in frozen.filter(|(hour, _)| select.has_hour(*hour)) {
+                    visitor.rollup(hour, rollup);
+                }
+                recent.iter().for_each(|(hour, rollup)| visitor.rollup(*hour, rollup));
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self, numbers: &[u32], select: &Select<'_>) -> Look {
+        let live = self.live();
+        let series = numbers.iter().map(|&number| {
+            let recent = live.rollups.of_series(number).filter(|(hour, _)| select.has_hour(*hour));
+            let recent = recent.map(|(hour, rollup)| (hour, *rollup)).collect();
+            (live.facts.catalogue.named(number), recent)
+        });
+        let series = series.collect();
+        let runs = self.shelf.runs();
+        // A run can be looked into before what it was made of is gone from memory.
+        let is_no_run = |frozen: &&Arc<Frozen>| runs.sequence < frozen.snapshot.journal.sequence;
+        let frozen = live.frozen.as_ref().filter(is_no_run).cloned();
+        Look { series, frozen, runs }
     }
 
     /// Whether both hold exactly the same. Nobody may be writing to either.
@@ -192,6 +279,14 @@ impl Index {
         let (mut ours, mut others) = (self.entries()?, other.entries()?);
         loop {
             match (ours.next().transpose()?, others.next().transpose()?) {
+                (None, None) => break,
+                (our, other) if our == other => {}
+                _ => return Ok(false),
+            }
+        }
+        let (mut ours, mut others) = (self.rollups()?, other.rollups()?);
+        loop {
+            match (ours.next()?, others.next()?) {
                 (None, None) => return Ok(true),
                 (our, other) if our == other => {}
                 _ => return Ok(false),
@@ -199,16 +294,25 @@ impl Index {
         }
     }
 
+    /// All rollups in the order of their cells.
+    fn rollups(&self) -> Result<MergedRollups, IndexError> {
+        let live = self.live();
+        let tables = live.frozen.iter().map(|frozen| &frozen.rollups).chain([&live.rollups]);
+        let sorted =
+            |table: &Rollups| table.sorted().into_iter().map(|(cell, rollup)| (cell, *rollup)).collect();
+        MergedRollups::new(&self.shelf.runs().rollups, tables.map(sorted).collect())
+    }
+
     /// All entries in the order of their keys.
     fn entries(&self) -> Result<Merged, IndexError> {
         let live = self.live();
         let frozen = live.frozen.iter().map(|frozen| frozen.recent.sorted());
-        Merged::new(&self.shelf.runs(), frozen.chain([live.recent.sorted()]).collect())
+        Merged::new(&self.shelf.runs().ids, frozen.chain([live.recent.sorted()]).collect())
     }
 
     pub(crate) fn counts(&self) -> Counts {
         let live = self.live();
-        let Facts { catalogue, n_quarantined } = &live.facts;
+        let Facts { catalogue, n_quarantined, .. } = &live.facts;
         Counts {
             n_batches: catalogue.n_batches(),
             n_metrics: catalogue.n_metrics(),
@@ -225,7 +329,7 @@ impl Index {
     /// Whether what is in memory has to become a run before more is added.
     fn is_crowded(&self, run_entries: usize) -> bool {
         let live = self.live();
-        live.frozen.is_some() && 2 * live.run_entries(run_entries) <= live.recent.len()
+        live.frozen.is_some() && 2 * live.run_entries(run_entries) <= live.n_entries()
     }
 
     /// Ends adding to what is in memory, when it is enough for a run and the one before it is written. The index
@@ -233,7 +337,7 @@ impl Index {
     fn freeze(&self, journal: Checkpoint, run_entries: usize) -> bool {
         let mut live = self.live_mut();
         let run_entries = live.run_entries(run_entries);
-        let is_due = live.frozen.is_none() && run_entries <= live.recent.len();
+        let is_due = live.frozen.is_none() && run_entries <= live.n_entries();
         if is_due {
             live.freeze(journal, run_entries);
         }
@@ -243,15 +347,15 @@ impl Index {
     /// As [`Index::freeze`], however little it is.
     fn freeze_all(&self, journal: Checkpoint) {
         let mut live = self.live_mut();
-        if live.frozen.is_none() && 0 < live.recent.len() {
+        if live.frozen.is_none() && 0 < live.n_entries() {
             live.freeze(journal, 0);
         }
     }
 
-    /// Writes what is frozen as a run.
+    /// Writes what is frozen as runs.
     fn write_run(&self) -> Result<(), IndexError> {
         let Some(frozen) = self.live().frozen.clone() else { return Ok(()) };
-        self.noted(self.shelf.put(&frozen.recent.sorted(), &frozen.snapshot))?;
+        self.noted(self.shelf.put(&frozen.recent.sorted(), &frozen.rollups, &frozen.snapshot))?;
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take_if(|trouble| trouble.may_pass());
         // Only now: until the run could be looked into, this was where its entries were found.
         self.live_mut().frozen = None;
@@ -300,7 +404,20 @@ impl Index {
     }
 }
 
+/// Where the rollups of some series are.
+struct Look {
+    /// Each with those that are still added to.
+    series: Vec<(NamedSeries, Vec<(i64, Rollup)>)>,
+    frozen: Option<Arc<Frozen>>,
+    runs: Arc<Runs>,
+}
+
 impl Live {
+    /// Ids, rollups and acts that no checkpoint covers yet.
+    fn n_entries(&self) -> usize {
+        self.recent.len() + self.rollups.len() + self.n_acts
+    }
+
     /// Entries that make a run, at least `least`: with each run all facts are written as well, and if they are many they
     /// are not to be what is written most.
     fn run_entries(&self, least: usize) -> usize {
@@ -309,8 +426,10 @@ impl Live {
 
     fn freeze(&mut self, journal: Checkpoint, run_entries: usize) {
         let recent = std::mem::replace(&mut self.recent, Recent::with_capacity(run_entries));
+        let rollups = std::mem::take(&mut self.rollups);
         let snapshot = Snapshot { journal, facts: self.facts.to_bytes() };
-        self.frozen = Some(Arc::new(Frozen { recent, snapshot }));
+        self.n_acts = 0;
+        self.frozen = Some(Arc::new(Frozen { recent, rollups, snapshot }));
     }
 
     fn find(&self, key: Key) -> Option<Known> {
@@ -320,12 +439,17 @@ impl Live {
 
     fn add(&mut self, keys: &KeyMaker, position: RecordPosition, added: Added) -> Result<(), Contradiction> {
         match added {
-            Added::Batch { key, batch } => {
-                self.add_id(key, batch.digest(), position)?;
-                self.facts.catalogue.add(&batch);
-            }
             Added::Id { key, digest } => self.add_id(key, digest, position)?,
-            Added::Usage(usage) => self.facts.catalogue.merge(usage),
+            Added::Usage(usage) => self.facts.catalogue.merge(usage, &mut self.rollups),
+            Added::Act(act) => {
+                if let StoredAct::Release { quarantine_id: id } = act
+                    && !self.facts.is_quarantined(id)
+                {
+                    return Err(Contradiction::NotQuarantined { id });
+                }
+                self.facts.acts.add(act);
+                self.n_acts += 1;
+            }
             Added::Quarantined { key, id, digest } => {
                 let expected = self.facts.next_quarantine_id();
                 if id != expected {

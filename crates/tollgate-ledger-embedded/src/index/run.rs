@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, DiskFile, write_whole};
+use tollgate_journal::{Disk, DiskFile};
 
 use super::block::{self, BLOCK_BYTES, BLOCK_ENTRIES, Block, Entry, Known};
+use super::file::{CHUNK_BYTES, Output, Tail};
 use super::filter::{Filter, Probe};
 use super::{IndexError, Key};
 
 const MAGIC: [u8; 8] = *b"\xF5tgrunx\n";
 const VERSION: u32 = 1;
 const FOOTER_BYTES: usize = 64;
-
-/// Read or written at once.
-const CHUNK_BYTES: usize = 1 << 20;
-
-/// Synced at once: the disk has to sync groups of the journal meanwhile, and must not be busy with a whole run.
-const SYNC_BYTES: u64 = 16 << 20;
 
 /// One sorted run, open for lookups.
 #[derive(Debug)]
@@ -84,7 +79,7 @@ impl Run {
         let name = run_name(stated.number);
         let file = disk.open_to_read(&name).map_err(IndexError::disk("open", name.as_str()))?;
         let layout = Layout::new(stated.n_entries);
-        let mut tail = Tail { file: &*file, name: &name, offset: layout.tail_offset(), checksum: 0 };
+        let mut tail = Tail::new(&*file, &name, layout.tail_offset());
         let mut fences =
             Vec::with_capacity(usize::try_from(layout.n_blocks).expect("fences fit into memory"));
         tail.read(layout.fences_bytes, |bytes| {
@@ -131,35 +126,6 @@ impl Run {
     /// All entries in the order of their keys.
     pub(super) fn entries(self: &Arc<Self>) -> Entries {
         Entries { run: self.clone(), chunk: Vec::new(), offset: 0, decoded: Vec::new().into_iter() }
-    }
-}
-
-/// The end of a file, read from front to back.
-struct Tail<'a> {
-    file: &'a dyn DiskFile,
-    name: &'a str,
-    offset: u64,
-    checksum: u32,
-}
-
-impl Tail<'_> {
-    fn read(&mut self, n_bytes: u64, mut take: impl FnMut(&[u8])) -> Result<(), IndexError> {
-        let mut left = n_bytes;
-        let mut bytes = Vec::new();
-        while 0 < left {
-            let n_wanted = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-            bytes.resize(n_wanted, 0);
-            let read = self.file.read_at(&mut bytes, self.offset);
-            let n_read = read.map_err(IndexError::disk("read", self.name))?;
-            if n_read != n_wanted {
-                return Err(IndexError::Damaged { file: self.name.to_owned(), offset: self.offset });
-            }
-            self.checksum = crc32c::crc32c_append(self.checksum, &bytes);
-            take(&bytes);
-            self.offset += n_wanted as u64;
-            left -= n_wanted as u64;
-        }
-        Ok(())
     }
 }
 
@@ -235,12 +201,10 @@ impl<'a> RunWriter<'a> {
         level: u8,
         n_entries: u64,
     ) -> Result<Self, IndexError> {
-        let name = run_name(number);
-        let file = disk.create(&name).map_err(IndexError::disk("create", name.as_str()))?;
         Ok(Self {
             disk,
             stated: Stated { number, level, n_entries, checksum: 0 },
-            output: Output { file, name, bytes: Vec::new(), offset: 0, synced: 0 },
+            output: Output::create(disk, run_name(number))?,
             block: Vec::with_capacity(BLOCK_ENTRIES),
             fences: Vec::new(),
             filter: Filter::new(n_entries),
@@ -280,41 +244,6 @@ impl<'a> RunWriter<'a> {
         let name = self.output.end()?;
         let file = self.disk.open_to_read(&name).map_err(IndexError::disk("open", name.as_str()))?;
         Ok(Run { stated: self.stated, file, fences: self.fences, filter: self.filter })
-    }
-}
-
-/// A file that is written from front to back.
-struct Output {
-    file: Box<dyn DiskFile>,
-    name: String,
-    /// Not written yet.
-    bytes: Vec<u8>,
-    offset: u64,
-    /// Up to here.
-    synced: u64,
-}
-
-impl Output {
-    fn write_if_long(&mut self) -> Result<(), IndexError> {
-        if self.bytes.len() < CHUNK_BYTES { Ok(()) } else { self.write() }
-    }
-
-    fn write(&mut self) -> Result<(), IndexError> {
-        let failed = |step| IndexError::disk(step, self.name.as_str());
-        write_whole(&*self.file, &[&self.bytes], self.offset).map_err(failed("write"))?;
-        self.offset += self.bytes.len() as u64;
-        self.bytes.clear();
-        if SYNC_BYTES <= self.offset - self.synced {
-            self.synced = self.offset;
-            self.file.sync_data().map_err(failed("sync"))?;
-        }
-        Ok(())
-    }
-
-    fn end(mut self) -> Result<String, IndexError> {
-        self.write()?;
-        self.file.sync_data().map_err(IndexError::disk("sync", self.name.as_str()))?;
-        Ok(self.name)
     }
 }
 

@@ -7,8 +7,6 @@ use tollgate_rules::BatchId;
 
 use crate::common::{batch, chain, entries, exported, open, received, try_open, uuid};
 
-const CHECKPOINT: &str = "index/checkpoint";
-
 /// Groups of a batch, a conflict with the one before and something that is no batch; enough for several merges of runs.
 fn record(ledger: &mut Ledger, numbers: std::ops::Range<u64>) -> Vec<Vec<Outcome>> {
     let posted = numbers.map(|number| {
@@ -38,10 +36,20 @@ fn open_counting(disk: &SimDisk) -> (Ledger, u64) {
     (ledger, n_groups)
 }
 
-fn runs(disk: &SimDisk) -> Vec<String> {
+/// All files of the index.
+fn index_files(disk: &SimDisk) -> Vec<String> {
     let index = disk.shared().subfolder("index").expect("the index");
-    let names = index.list().expect("its files").into_iter().filter(|name| name.ends_with(".run"));
-    names.map(|name| format!("index/{name}")).collect()
+    index.list().expect("its files").iter().map(|name| format!("index/{name}")).collect()
+}
+
+/// Its runs of ids.
+fn runs(disk: &SimDisk) -> Vec<String> {
+    index_files(disk).into_iter().filter(|name| name.ends_with(".run")).collect()
+}
+
+/// Its runs of rollups.
+fn rollup_runs(disk: &SimDisk) -> Vec<String> {
+    index_files(disk).into_iter().filter(|name| name.ends_with(".rollups")).collect()
 }
 
 fn ledger_of(n_groups: u64) -> (SimDisk, Answers) {
@@ -69,7 +77,9 @@ fn after_a_clean_close_nothing_is_read_again() {
     let (ledger, n_groups) = open_counting(&disk);
     assert_eq!(n_groups, 0);
     assert!(answers(&ledger) == expected);
-    assert!(runs(&disk).len() < 24, "runs are merged: {:?}", runs(&disk));
+    for runs in [runs(&disk), rollup_runs(&disk)] {
+        assert!((1..24).contains(&runs.len()), "runs are merged: {runs:?}");
+    }
 }
 
 #[test]
@@ -97,7 +107,7 @@ fn after_a_death_the_newest_groups_are_read() {
 #[test]
 fn without_its_index_a_ledger_is_the_same() {
     let (disk, expected) = ledger_of(300);
-    for name in runs(&disk).into_iter().chain([CHECKPOINT.to_owned()]) {
+    for name in index_files(&disk) {
         disk.shared().subfolder("index").expect("the index").remove(&name["index/".len()..]).expect("remove");
     }
     let (ledger, n_groups) = open_counting(&disk);
@@ -115,7 +125,7 @@ fn a_journal_without_a_group_that_the_index_knows_is_refused() {
     let (later, _) = ledger_of(40);
     for (strange, found) in [(&later, "ends with group 30"), (&other, "has another one")] {
         let copy = disk.copy();
-        for name in runs(strange).into_iter().chain([CHECKPOINT.to_owned()]) {
+        for name in index_files(strange) {
             copy.set_contents(&name, &strange.contents(&name).expect("a file"));
         }
         let error = try_open(&copy).map(|_| ()).expect_err("groups are missing");

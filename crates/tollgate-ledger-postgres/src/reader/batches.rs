@@ -44,8 +44,9 @@ impl AsyncQuestion<BatchPage> for List {
     async fn ask(self, session: &mut Session) -> Result<BatchPage, LedgerError> {
         const STEP: &str = "list the batches";
         let Self { select, page } = self;
-        let bad = |_| LedgerError::new(Remedy::Repair, STEP).because(BadCursor);
-        let after: i64 = page.cursor.as_deref().unwrap_or("0").parse().map_err(bad)?;
+        let bad = || LedgerError::new(Remedy::Repair, STEP).because(BadCursor);
+        let after: Option<i64> = page.cursor.as_deref().unwrap_or("0").parse().ok();
+        let after = after.filter(|after| 0 <= *after).ok_or_else(bad)?;
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).min(PAGE_BODIES_MAX);
         let model = select.model_uuid.as_deref().map(key::pack);
         let unit = select.unit_name.as_deref().map(text::stored);

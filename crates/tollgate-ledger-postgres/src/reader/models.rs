@@ -16,6 +16,15 @@ use crate::{key, text};
 /// Models on one page, at most: a page is built in memory.
 const PAGE_MODELS_MAX: i64 = 10_000;
 
+/// Whether there is an answer.
+pub(super) struct Nothing;
+
+impl AsyncQuestion<()> for Nothing {
+    async fn ask(self, session: &mut Session) -> Result<(), LedgerError> {
+        session.run("reach the database", "SELECT FROM versions").await
+    }
+}
+
 /// What the ledger holds.
 pub(super) struct CountAll;
 

@@ -1,9 +1,9 @@
 //! Elements to record.
 
-use tollgate_rules::{BatchId, judge};
-use tollgate_wire::{Document, Metric, MetricBatch, Timestamp, to_vec};
+use tollgate_rules::{Admitted, BatchId, judge};
+use tollgate_wire::{Document, Metric, MetricBatch, Status, Timestamp, to_vec};
 
-use crate::Entry;
+use crate::{Entry, HandStatus};
 
 /// 2024-01-01T00:00:00Z.
 const START: i64 = 1_704_067_200;
@@ -40,6 +40,14 @@ pub(super) fn entry(batch: &MetricBatch) -> Entry {
     posted(&canonical(batch))
 }
 
+/// A batch that counts.
+pub(super) fn admitted(batch: &MetricBatch) -> Admitted {
+    match entry(batch) {
+        Entry::Batch(batch) => batch,
+        other => unreachable!("a sample counts: {other:?}"),
+    }
+}
+
 /// What a collector would hand over for a posted element.
 pub(super) fn posted(element: &str) -> Entry {
     let body = format!("[{element}]");
@@ -51,4 +59,16 @@ pub(super) fn posted(element: &str) -> Entry {
 pub(super) fn canonical(batch: &MetricBatch) -> String {
     let json = to_vec(batch).expect("a sample's times can be written");
     String::from_utf8(json).expect("JSON is UTF-8")
+}
+
+/// A status set by hand.
+pub(super) fn status(model_uuid: &str, unit_name: &str, status: Status) -> HandStatus {
+    HandStatus {
+        model_uuid: model_uuid.into(),
+        unit_name: unit_name.into(),
+        status,
+        info: "by hand \u{e9}".into(),
+        set: seconds(7),
+        expires: None,
+    }
 }

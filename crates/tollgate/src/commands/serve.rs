@@ -1,13 +1,15 @@
 //! `tollgate serve`: the collector.
 
+use std::convert::Infallible;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tollgate_collector::{Collector, CollectorError};
-use tracing::{info, warn};
+use tollgate_collector::{Collector, CollectorError, CurrentTerms};
+use tracing::{error, info, warn};
 
 use crate::configuration::{self, Configuration};
 use crate::exit::{self, Exit};
@@ -27,6 +29,8 @@ Examples:
 
 Every key of the configuration is also an environment variable: see `tollgate config --help`.
 RUST_LOG chooses what is logged, such as RUST_LOG=debug.
+SIGHUP reads meters, users, allowances, credentials' keys and plans, and the grace period again; when anything
+in it is bad, nothing changes.
 
 Exit codes:
   0  told to stop; every request in flight was answered, or the ledger was still being opened
@@ -53,23 +57,28 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let configuration = args.flags.load()?.configuration;
+    let terms = Arc::new(CurrentTerms::new(configuration.terms()?));
     logging::start(args.log_format)?;
     open_files::allow(configuration.collector.connections_max);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("start the threads that serve requests")?;
-    let ended = runtime.block_on(serve(configuration, args.until_stdin_closes));
+    let ended = runtime.block_on(serve(args, configuration, terms));
     // Not dropped: that waits for work on blocking threads, and a read of a dead disk never ends. Nothing on them is
     // promised to anybody; the thread that records has ended, or has been given up by name.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow::Result<Exit> {
+async fn serve(args: &Args, configuration: Configuration, terms: Arc<CurrentTerms>) -> anyhow::Result<Exit> {
+    let until_stdin_closes = args.until_stdin_closes;
+    // From here on: a process that does not listen for it would end.
+    let hangup = signal(SignalKind::hangup()).context("listen for signals")?;
     let mut stop = Stop::listen().context("listen for signals")?;
     let mut again = Stop::listen().context("listen for signals")?;
     let location = configuration.ledger.location.clone();
+    let started_with = configuration.clone();
     // On a thread of its own: a long journal takes minutes to read, and who asks to stop should not wait for that.
     let opening = spawn_blocking(move || ledger::open(&configuration.ledger));
     let ledger = tokio::select! {
@@ -81,7 +90,8 @@ async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow
         }
     };
     let collector = Collector::bind(configuration.collector, ledger).await.map_err(usage_or_failure)?;
-    announce(&collector, &location);
+    let collector = collector.under(terms.clone());
+    announce(&collector, &ledger::Location::printable(&location));
 
     let first = async {
         tokio::select! {
@@ -93,10 +103,47 @@ async fn serve(configuration: Configuration, until_stdin_closes: bool) -> anyhow
     let run = collector.run(first);
     tokio::select! {
         ended = run => ended.map_err(usage_or_failure)?,
+        never = reload(&args.flags, hangup, &started_with, &terms) => match never {},
         name = again.second() => anyhow::bail!("answer what is in flight: {name} came a second time"),
     }
     info!("stopped");
     Ok(Exit::Ok)
+}
+
+/// Reads the configuration again at each SIGHUP. What can change while a collector runs counts from the next request on, if all of
+/// it is good; otherwise nothing changes.
+async fn reload(
+    flags: &configuration::Flags,
+    mut hangup: Signal,
+    started_with: &Configuration,
+    terms: &CurrentTerms,
+) -> Infallible {
+    loop {
+        if hangup.recv().await.is_none() {
+            // The signals of this process end with it.
+            std::future::pending::<()>().await;
+        }
+        let loaded = flags.load().and_then(|loaded| {
+            let terms = loaded.configuration.terms()?;
+            Ok((loaded.configuration, terms))
+        });
+        match loaded {
+            Ok((configuration, new)) => {
+                let n_allowances = new.policy.allowances.list().len();
+                terms.replace(new);
+                info!(n_allowances, "SIGHUP: the configuration was read again and counts from now on");
+                if configuration.has_other_fixed_parts(started_with) {
+                    warn!("[collector] or [ledger] have changed, which counts from the next start on only");
+                }
+            }
+            Err(error) => {
+                error!(
+                    error = format!("{error:#}"),
+                    "SIGHUP: the configuration is not used, the one before stays"
+                );
+            }
+        }
+    }
 }
 
 /// The one line on standard output.
@@ -114,7 +161,9 @@ fn announce(collector: &Collector, location: &str) {
 
 fn usage_or_failure(error: CollectorError) -> anyhow::Error {
     match error {
-        CollectorError::AdminExposed { .. } | CollectorError::Setting { .. } => exit::as_usage(&error.into()),
+        CollectorError::AdminExposed { .. }
+        | CollectorError::Setting { .. }
+        | CollectorError::Plan { .. } => exit::as_usage(&error.into()),
         CollectorError::Ledger { .. } | CollectorError::Committer => exit::as_ledger_failure(&error.into()),
         CollectorError::Bind { .. } | CollectorError::Thread { .. } | CollectorError::Listener { .. } => {
             error.into()

@@ -4,13 +4,16 @@
 //! module lays the sources over one another and remembers where each value came from. It reads values through
 //! serde alone, so a new key of a section needs nothing here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use tollgate_collector::{CredentialSettings, Credentials, Plan, Settings, Terms};
 use tollgate_ledger_embedded::Options;
+use tollgate_rules::{AllowanceSettings, Allowances, MeterSettings, Meters, Policy, UserSettings, Users};
 
-use crate::exit;
+use crate::{exit, keys};
 
 mod environment;
 mod file;
@@ -29,15 +32,66 @@ use origin::Origin;
 pub(crate) struct Configuration {
     /// The HTTP side.
     pub(crate) collector: tollgate_collector::Settings,
+    /// How credentials are made.
+    pub(crate) credential: CredentialSettings,
     /// Where batches are kept.
     pub(crate) ledger: LedgerSection,
+    /// What is metered.
+    pub(crate) meter: Vec<MeterSettings>,
+    /// Who owns which model.
+    pub(crate) user: Vec<UserSettings>,
+    /// How much may be used.
+    pub(crate) allowance: Vec<AllowanceSettings>,
+    /// What charms can be charged by.
+    pub(crate) plan: Vec<Plan>,
+}
+
+impl Configuration {
+    /// What can change while a collector runs. Reads the key file. An error is one of usage and names what to mend.
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        let policy = self.policy().map_err(|error| exit::as_usage(&error))?;
+        let credentials = self.credentials().map_err(|error| exit::as_usage(&error))?;
+        Ok(Terms {
+            policy: Arc::new(policy),
+            grace_period: self.collector.grace_period(),
+            credentials: Arc::new(credentials),
+        })
+    }
+
+    fn policy(&self) -> anyhow::Result<Policy> {
+        Ok(Policy {
+            meters: Meters::new(&self.meter)?,
+            users: Users::new(&self.user)?,
+            allowances: Allowances::new(&self.allowance)?,
+        })
+    }
+
+    /// Keys, plans, and whether batches need credentials.
+    fn credentials(&self) -> anyhow::Result<Credentials> {
+        let path = &self.credential.keys_file;
+        let keys = (!path.is_empty()).then(|| keys::read(Path::new(path))).transpose()?;
+        Ok(Credentials::new(&self.collector, self.credential.clone(), self.plan.clone(), keys)?)
+    }
+
+    /// Whether what cannot change while a collector runs differs.
+    pub(crate) fn has_other_fixed_parts(&self, other: &Self) -> bool {
+        let fixed = |configuration: &Self| {
+            let collector = Settings {
+                grace_period_seconds: 0,
+                require_credentials: false,
+                ..configuration.collector.clone()
+            };
+            (collector, configuration.ledger.clone())
+        };
+        fixed(self) != fixed(other)
+    }
 }
 
 /// Where batches are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LedgerSection {
-    /// The folder of the embedded ledger, made when it is not there.
+    /// The folder of the embedded ledger, made when it is not there; or the URL of a PostgreSQL database, `postgres://…`.
     pub(crate) location: String,
     /// Bytes of one file of the journal, at most, unless one group is longer.
     pub(crate) segment_bytes_max: u64,
@@ -45,6 +99,8 @@ pub(crate) struct LedgerSection {
     pub(crate) free_bytes_min: u64,
     /// Days after which the credentials of batches are dropped; 0 keeps them for ever. What counts is kept in any case.
     pub(crate) retention_days: u32,
+    /// Connections to PostgreSQL that record one group, at most. Others answer questions.
+    pub(crate) connections_max: usize,
 }
 
 impl Default for LedgerSection {
@@ -52,7 +108,8 @@ impl Default for LedgerSection {
         // In the working folder: a first try needs neither a flag nor rights elsewhere, and what it made is in sight.
         let location = "tollgate-ledger".to_owned();
         let Options { segment_bytes_max, free_bytes_min, .. } = Options::default();
-        Self { location, segment_bytes_max, free_bytes_min, retention_days: 0 }
+        let connections_max = tollgate_ledger_postgres::Options::default().n_recording_max;
+        Self { location, segment_bytes_max, free_bytes_min, retention_days: 0, connections_max }
     }
 }
 
@@ -63,8 +120,8 @@ pub(crate) struct Flags {
     /// Read this TOML file. Without it there are the defaults, the environment and the flags.
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    /// The ledger's folder, made when it is not there [default: ./tollgate-ledger].
-    #[arg(long, value_name = "DIR")]
+    /// The ledger's folder, made when it is not there, or postgres://USER@HOST/DATABASE [default: ./tollgate-ledger].
+    #[arg(long, value_name = "DIR|URL")]
     ledger: Option<String>,
     /// Where senders post; port 0 takes a free one [default: 127.0.0.1:8480].
     #[arg(long, value_name = "ADDR")]
@@ -88,6 +145,7 @@ impl Flags {
         let loaded = self.lay(std::env::vars_os()).map_err(|error| exit::as_usage(&error))?;
         let checked = loaded.configuration.collector.check();
         checked.map_err(|error| exit::as_usage(&error.into()))?;
+        loaded.configuration.terms()?;
         Ok(loaded)
     }
 
@@ -215,12 +273,66 @@ mod tests {
         let flags = Flags { config: Some(path.into()), ledger: None, listen: None, admin: None };
         let loaded = flags.lay(std::iter::empty()).expect("good");
         assert_eq!(loaded.configuration, Configuration::default());
+        let text = std::fs::read_to_string(path).expect("read");
         for (key, _) in loaded.layers.leaves() {
+            if let [list] = &key[..] {
+                assert!(text.contains(&format!("\n# [[{list}]]\n")), "{list:?} is not in the sample");
+                continue;
+            }
             assert!(
                 matches!(loaded.layers.origin(&key), Origin::File { .. }),
-                "{key:?} is not in the sample"
+                "{key:?} = {value} is not in the sample"
             );
         }
+    }
+
+    #[test]
+    fn the_examples_in_the_sample_file_are_good_and_are_printed_as_they_are() {
+        let sample = include_str!("../../../../docs/tollgate.toml");
+        // An example is a commented table; its text does not begin with a key.
+        let lines = sample.lines().filter_map(|line| line.strip_prefix("# "));
+        let is_example = |line: &&str| line.starts_with("[[") || line.contains(" = ");
+        let examples: Vec<&str> = lines.filter(is_example).collect();
+        let loaded = load(&examples.join("\n"), &[], None).expect("good examples");
+        let configuration = &loaded.configuration;
+        assert!(!configuration.meter.is_empty() && !configuration.user.is_empty(), "{examples:?}");
+        assert!(!configuration.allowance.is_empty(), "{examples:?}");
+        configuration.terms().expect("good terms");
+        let printed = print(&loaded);
+        assert_eq!(toml::from_str::<Configuration>(&printed).expect("is TOML"), *configuration, "{printed}");
+        assert!(printed.contains("[[allowance]]") && printed.contains("t.toml:"), "{printed}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let refused = |text: &str| {
+            let loaded = load(text, &[], None).expect("readable");
+            format!("{:#}", loaded.configuration.terms().err().expect("refused"))
+        };
+        let twice = "[[meter]]\nkey = 'a'\n[[meter]]\nkey = 'a'\nkind = 'gauge'\n";
+        assert!(refused(twice).contains("use a meter: its key \"a\" is that of another meter, too"));
+        let owners = "[[user]]\nname = 'a'\nmodels = ['m']\n[[user]]\nname = 'b'\nmodels = ['m']\n";
+        assert!(refused(owners).contains("both are said to own the model \"m\""));
+    }
+
+    #[test]
+    fn plans_are_read_and_printed_as_tables() {
+        let text = "[[plan]]\nurl = 'a/b'\ncharms = ['ch:x']\ndefault = true\n\n[[plan]]\nurl = 'a/c'\n";
+        let loaded = load(text, &[], None).expect("good");
+        let [one, other] = &loaded.configuration.plan[..] else { panic!("two plans") };
+        assert_eq!(
+            (&*one.url, &*one.charms, one.default, &*other.url),
+            ("a/b", &["ch:x".to_owned()][..], true, "a/c")
+        );
+        let printed = print(&loaded);
+        assert!(printed.contains("[[plan]]"), "{printed}");
+        assert_eq!(toml::from_str::<Configuration>(&printed).expect("is TOML"), loaded.configuration);
+
+        let variables = [("TOLLGATE_PLAN", "[{ url = 'a/d' }]")];
+        let loaded = load("", &variables, None).expect("good");
+        assert_eq!(loaded.configuration.plan[0].url, "a/d");
+        check_refused("[[plan]]\nurl = 'a/b'\nprize = 1\n", &[], &["line 3", "prize", "`price`"]);
+        check_refused("[[plan]]\ncharms = []\n", &[], &["line 1", "url"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Loaded;
+use super::{Loaded, Origin};
 
 /// The column where origins start, unless a value is longer.
 const ORIGIN_COLUMN: usize = 44;
@@ -12,6 +12,10 @@ pub(crate) fn print(loaded: &Loaded) -> String {
     let mut text = String::new();
     let mut section_before = String::new();
     for (path, value) in loaded.layers.leaves() {
+        if let ([list], Value::Array(tables)) = (&path[..], value) {
+            print_tables(&mut text, list, tables, loaded.layers.origin(&path));
+            continue;
+        }
         let (section, key) = match path.split_last() {
             Some((key, section)) => (section.join("."), key),
             None => continue,
@@ -30,6 +34,19 @@ pub(crate) fn print(loaded: &Loaded) -> String {
         text.push_str(&format!("{assignment:<ORIGIN_COLUMN$}  # {origin}\n"));
     }
     text
+}
+
+/// A list of tables, such as the plans: a heading for each.
+fn print_tables(text: &mut String, list: &str, tables: &[Value], origin: &Origin) {
+    for table in tables {
+        let heading = format!("[[{list}]]");
+        text.push_str(&format!("\n{heading:<ORIGIN_COLUMN$}  # {origin}\n"));
+        for (key, value) in table.as_object().into_iter().flatten() {
+            if let Ok(value) = toml::Value::try_from(redacted(key, value)) {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+    }
 }
 
 /// The value without what only its user may know: the password in a URL, and keys that are secrets by name.

@@ -58,10 +58,14 @@ impl Collector {
 
     /// Posts a body to `/metrics`; status and answer.
     pub(crate) fn post(&self, body: &str) -> (u16, String) {
+        self.post_to("/metrics", body)
+    }
+
+    pub(crate) fn post_to(&self, path: &str, body: &str) -> (u16, String) {
         exchange(
             self.listen,
             &format!(
-                "POST /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             ),
         )

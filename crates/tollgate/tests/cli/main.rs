@@ -1,8 +1,10 @@
 //! The built binary, run as its users run it.
 
+mod allowances;
 mod check;
 mod collector;
 mod config;
+mod credential;
 mod demo;
 mod help;
 mod serve;

@@ -1,0 +1,183 @@
+//! What operators decide.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Client, Running, batch, post_of};
+
+async fn ask(running: &Running, method: &str, path: &str, body: &str) -> Answer {
+    Client::connect(running.admin).await.request(method, path, &[], body.as_bytes()).await
+}
+
+async fn statuses(running: &Running, model: &str) -> Value {
+    let answer = running.post("/metrics", json!([batch(model, "again", "web/0", "1")]).to_string()).await;
+    let of_model = answer.json()["env-responses"][model].clone();
+    json!([of_model["model-status"]["status"], of_model["unit-statuses"]["web/0"]["status"]])
+}
+
+#[tokio::test]
+async fn statuses_are_set_shown_and_cleared() {
+    let running = Running::start().await;
+    assert_eq!(statuses(&running, "m").await, json!(["GREEN", "GREEN"]));
+    let of_model = "/api/v1/models/m/status";
+    let set = ask(&running, "PUT", of_model, r#"{"status":"RED","info":"unpaid since May"}"#).await;
+    assert_eq!(set.status, 200, "{}", set.text());
+    let set = set.json();
+    assert_eq!(
+        [&set["model_uuid"], &set["unit_name"], &set["status"], &set["info"], &set["expires"]],
+        [&json!("m"), &json!(""), &json!("RED"), &json!("unpaid since May"), &json!(null)]
+    );
+    assert_eq!(statuses(&running, "m").await, json!(["RED", "GREEN"]));
+    // Both spellings of a unit's name are the same unit.
+    for (path, status) in
+        [("/api/v1/models/m/units/web%2F0/status", "AMBER"), ("/api/v1/models/m/units/web/0/status", "RED")]
+    {
+        let set =
+            ask(&running, "PUT", path, &json!({"status": status, "for_seconds": 3_600}).to_string()).await;
+        assert_eq!(set.json()["unit_name"], "web/0", "{}", set.text());
+        assert_eq!(statuses(&running, "m").await, json!(["RED", status]));
+        assert_eq!(running.get(path).await.json()["status"], status);
+    }
+    let whole = running.get(of_model).await.json();
+    assert_eq!([&whole["status"], &whole["source"]], [&json!("RED"), &json!("hand")]);
+    assert_eq!(whole["units"][0]["unit_name"], "web/0");
+    let listed = running.get("/api/v1/statuses").await.json();
+    assert_eq!(listed["rows"].as_array().map(Vec::len), Some(2), "{listed}");
+
+    assert_eq!(ask(&running, "DELETE", of_model, "").await.status, 204);
+    assert_eq!(ask(&running, "DELETE", of_model, "").await.status, 204);
+    assert_eq!(ask(&running, "DELETE", "/api/v1/models/m/units/web/0/status", "").await.status, 204);
+    assert_eq!(statuses(&running, "m").await, json!(["GREEN", "GREEN"]));
+    running.get("/api/v1/models/m/units/web/0/status").await.problem(404, "no-such-item");
+    assert_eq!(running.get(of_model).await.json()["source"], "default");
+    // What operators decide is no batch.
+    assert_eq!(running.metric(r#"tollgate_batches_total{outcome="recorded"}"#).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_status_that_is_none_is_refused() {
+    let running = Running::start().await;
+    let long = json!({"status": "RED", "info": "x".repeat(2_000)}).to_string();
+    for (body, expected) in [
+        ("", "The body is no status"),
+        ("[]", "Send one such as {\"status\":\"RED\""),
+        (r#"{"status":"red"}"#, "expected GREEN, AMBER or RED, in capitals"),
+        (r#"{"status":"RED","color":1}"#, "unknown field `color`"),
+        (r#"{"status":"RED","expires":"tomorrow"}"#, "expected RFC 3339"),
+        (r#"{"status":"RED","expires":"2020-01-01T00:00:00Z"}"#, "is over"),
+        (r#"{"status":"RED","for_seconds":0}"#, "for_seconds 0 is outside 1"),
+        (r#"{"status":"RED","for_seconds":1,"expires":"2090-01-01T00:00:00Z"}"#, "give one"),
+        ("{\"status\":\"RED\",\"info\":\"a\\nb\"}", "one line"),
+        (&long, "one line of 1024 bytes"),
+    ] {
+        let problem =
+            ask(&running, "PUT", "/api/v1/models/m/status", body).await.problem(400, "bad-parameter");
+        let detail = problem["detail"].as_str().expect("a text");
+        assert!(detail.contains(expected), "{body}: {detail}");
+    }
+    ask(&running, "PUT", "/api/v1/models/m/units/web/0", "{}").await.problem(404, "no-such-path");
+    ask(&running, "POST", "/api/v1/models/m/status", "{}").await.problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_released_when_it_can_count() {
+    let running = Running::start().await;
+    running.post("/metrics", post_of("m", &["1"])).await;
+    let conflict = json!([batch("m", "1", "a/0", "99"), batch("m", "2", "a/0", "NaN"), 7]);
+    running.post("/metrics", conflict.to_string()).await;
+    let listed = |query: &'static str| {
+        let running = &running;
+        async move {
+            let page = running.get(&format!("/api/v1/quarantine{query}")).await.json();
+            page["rows"].as_array().expect("rows").iter().map(|row| row["id"].clone()).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(listed("").await.len(), 3);
+    // By code, as the order of ids is the ledger's.
+    let page = running.get("/api/v1/quarantine").await.json();
+    let id_of = |code: &str| {
+        let rows = page["rows"].as_array().expect("rows");
+        rows.iter().find(|row| row["code"] == code).expect("an element")["id"].clone()
+    };
+    let release = |id: Value, body: &'static str| {
+        let running = &running;
+        async move { ask(running, "POST", &format!("/api/v1/quarantine/{id}/release"), body).await }
+    };
+    let problem = release(id_of("conflict"), "").await.problem(409, "cannot-count");
+    assert!(
+        problem["detail"].as_str().is_some_and(|detail| detail.contains("under a uuid of its own")),
+        "{problem}"
+    );
+    let problem = release(id_of("value"), r#"{"count":true}"#).await.problem(409, "cannot-count");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("NaN")), "{problem}");
+    release(id_of("undecodable"), "").await.problem(409, "cannot-count");
+    release(id_of("undecodable"), "[]").await.problem(400, "bad-parameter");
+    release(json!(99), "").await.problem(404, "no-such-item");
+    assert_eq!(listed("").await.len(), 3);
+    for _ in 0..2 {
+        let released = release(id_of("value"), r#"{"count":false}"#).await;
+        assert_eq!(
+            (released.status, &released.json()["is_released"]),
+            (200, &json!(true)),
+            "{}",
+            released.text()
+        );
+    }
+    assert_eq!(listed("").await.len(), 2);
+    assert_eq!(listed("?released=true").await, [id_of("value")]);
+    assert_eq!(listed("?released=all").await.len(), 3);
+    running.get("/api/v1/quarantine?released=perhaps").await.problem(400, "bad-parameter");
+    assert_eq!(running.counts().n_batches, 1, "nothing of it counted");
+}
+
+#[tokio::test]
+async fn a_credential_is_taken_back_for_ever() {
+    let running = Running::start().await;
+    let path = "/api/v1/credentials/abc";
+    assert_eq!(running.get(path).await.json(), json!({"credential_id": "abc", "is_revoked": false}));
+    for _ in 0..2 {
+        let revoked = ask(&running, "POST", &format!("{path}/revoke"), "").await;
+        assert_eq!(revoked.json(), json!({"credential_id": "abc", "is_revoked": true}));
+    }
+    assert_eq!(running.get(path).await.json()["is_revoked"], true);
+}
+
+#[tokio::test]
+async fn recorded_batches_are_listed_in_their_order() {
+    let running = Running::start().await;
+    running.post("/metrics", post_of("m", &["1", "2", "3"])).await;
+    running.post("/metrics", json!([batch("n", "1", "web/1", "5")]).to_string()).await;
+    let listed = |query: &'static str| {
+        let running = &running;
+        async move {
+            let page = running.get(&format!("/api/v1/batches{query}")).await.json();
+            let rows = page["rows"].as_array().expect("rows").clone();
+            rows.iter()
+                .map(|row| format!("{}/{}", row["model_uuid"], row["batch_uuid"]).replace('"', ""))
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(listed("").await, ["m/1", "m/2", "m/3", "n/1"]);
+    assert_eq!(listed("?model=n").await, ["n/1"]);
+    assert_eq!(listed("?unit=web/1").await, ["n/1"]);
+    assert_eq!(listed("?model=q").await, [] as [&str; 0]);
+    let page = running.get("/api/v1/batches?limit=3").await.json();
+    let cursor = page["next_cursor"].as_str().expect("another page").to_owned();
+    let page = running.get(&format!("/api/v1/batches?limit=3&cursor={cursor}")).await.json();
+    assert_eq!((&page["rows"][0]["model_uuid"], &page["next_cursor"]), (&json!("n"), &json!(null)));
+    running.get("/api/v1/batches?cursor=somewhere").await.problem(400, "bad-parameter");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_decides_nothing() {
+    let running = Running::start().await;
+    let body = br#"{"status":"RED"}"#;
+    for headers in [&["sec-fetch-site: cross-site"][..], &["origin: https://evil.example"]] {
+        let mut client = Client::connect(running.admin).await;
+        let answer = client.request("PUT", "/api/v1/models/m/status", headers, body).await;
+        answer.problem(403, "cross-site");
+    }
+    assert_eq!(running.get("/api/v1/statuses").await.json()["rows"], json!([]));
+    let mut client = Client::connect(running.admin).await;
+    let headers = ["sec-fetch-site: same-origin"];
+    assert_eq!(client.request("PUT", "/api/v1/models/m/status", &headers, body).await.status, 200);
+}

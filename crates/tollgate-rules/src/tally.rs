@@ -1,0 +1,123 @@
+//! Where models stand, kept up to date batch by batch.
+
+use std::collections::HashMap;
+
+use tollgate_wire::Timestamp;
+
+use crate::{Account, CalendarError, Decimal, Policy, SeriesId, Span, Standing, Used, hour_of};
+
+/// A reading that counts for some allowance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The meter.
+    pub meter: Box<str>,
+    /// The UTC hour of the reading.
+    pub hour: i64,
+    /// How much.
+    pub amount: Decimal,
+    /// Of which series.
+    pub series: SeriesId,
+}
+
+/// Where a model stands by its allowances.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelStanding {
+    /// The model itself.
+    pub model: Standing,
+    /// Its units, as far as nothing else is known of them.
+    pub units: Standing,
+}
+
+/// How much was used of each allowance in its present period.
+///
+/// It is a cache: what it does not have is missing, and whoever can ask a ledger brings it. What is recorded in between is added.
+#[derive(Debug, Default)]
+pub struct Tally {
+    totals: HashMap<Account, Total>,
+}
+
+#[derive(Debug)]
+struct Total {
+    period: Span,
+    used: Used,
+    /// When it was brought.
+    known_since: Timestamp,
+}
+
+/// A total that has to be brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Whose, and of which allowance.
+    pub account: Account,
+    /// In which period.
+    pub period: Span,
+}
+
+impl Tally {
+    /// What has to be brought ([`Tally::bring`]) before it can be said where somebody with these accounts stands at `now`: what was
+    /// never brought, what is of a period that is over, and what was brought before `fresh_since`.
+    ///
+    /// # Errors
+    ///
+    /// When a time zone's offset is not a whole number of hours now.
+    pub fn missing(
+        &self,
+        policy: &Policy,
+        accounts: &[Account],
+        now: Timestamp,
+        fresh_since: Option<Timestamp>,
+    ) -> Result<Vec<Missing>, CalendarError> {
+        let hour = hour_of(now);
+        let mut missing = Vec::new();
+        for account in accounts {
+            let is_there = self.totals.get(account).is_some_and(|total| {
+                total.period.has(hour) && fresh_since.is_none_or(|since| since <= total.known_since)
+            });
+            if !is_there {
+                let period = policy.allowances.list()[account.allowance].period(hour)?;
+                missing.push(Missing { account: account.clone(), period });
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Takes what a ledger says was used.
+    pub fn bring(&mut self, missing: Missing, used: Used, now: Timestamp) {
+        let Missing { account, period } = missing;
+        self.totals.insert(account, Total { period, used, known_since: now });
+    }
+
+    /// Adds what was recorded since, of somebody with these accounts. Of what is missing nothing is added: it will be brought with
+    /// this in it.
+    pub fn add(&mut self, policy: &Policy, accounts: &[Account], due: &Due) {
+        for account in accounts {
+            if policy.allowances.list()[account.allowance].meter != due.meter {
+                continue;
+            }
+            if let Some(total) = self.totals.get_mut(account)
+                && total.period.has(due.hour)
+            {
+                total.used.add(due.amount, || due.series);
+            }
+        }
+    }
+
+    /// Where somebody with these accounts stands: the worst of all. `None` when one of them is missing.
+    #[must_use]
+    pub fn standing(&self, policy: &Policy, accounts: &[Account]) -> Option<ModelStanding> {
+        let mut worst = ModelStanding::default();
+        for account in accounts {
+            let total = self.totals.get(account)?;
+            let allowance = &policy.allowances.list()[account.allowance];
+            let used = total.used.total();
+            worst.model = worst.model.worst(allowance.standing(&used, total.period));
+            worst.units = worst.units.worst(allowance.unit_standing(&used, total.period));
+        }
+        Some(worst)
+    }
+
+    /// Forgets everything: of what was recorded meanwhile nothing is known.
+    pub fn forget(&mut self) {
+        self.totals.clear();
+    }
+}
