@@ -3,7 +3,7 @@
 
 use tollgate_bench::document::{N_BATCHES, batches};
 use tollgate_bench::rounds::{Contender, Row, measure};
-use tollgate_rules::{Digest, Posted, Standing, Verdict, judge, response};
+use tollgate_rules::{Digest, Posted, Unlimited, Verdict, judge, judge_each, response};
 use tollgate_wire::{Document, Nanoseconds, to_vec};
 
 const N_ROUNDS: usize = 50;
@@ -37,13 +37,17 @@ fn main() {
             Contender::here("judge, digest included", || {
                 elements.iter().map(|element| body(&judge(element)).map_or(0, <[u8]>::len) as u64).sum()
             }),
+            Contender::here("judge, sixteen at once", || {
+                let verdicts = elements.chunks(16).flat_map(judge_each);
+                verdicts.map(|verdict| body(&verdict).map_or(0, <[u8]>::len) as u64).sum()
+            }),
             Contender::here("remember for the answer", || {
                 let posted =
                     elements.iter().zip(&verdicts).map(|(element, verdict)| Posted::new(element, verdict));
                 posted.collect::<Vec<_>>().len() as u64
             }),
             Contender::here("answer", || {
-                let answer = response(String::new(), &posted, |_| Standing::default(), Nanoseconds(0));
+                let answer = response(String::new(), &posted, &Unlimited, Nanoseconds(0));
                 to_vec(&answer).expect("no times").len() as u64
             }),
         ],

@@ -1,6 +1,7 @@
 //! Shows that an acknowledged batch is never lost and never counted twice.
 //!
 //! - [`kills`]: `kill -9` of the built program while eight senders post, and while it starts.
+//! - [`deliveries`]: `kill -9` of sender and collector, with a [`proxy`] between them that cuts connections and drops answers.
 //! - [`power`]: the power of a real file system ([`loop_disk`]) is cut while they post.
 //! - [`faults`]: each system call that changes a ledger's folder fails, or is the last, with [`strace`].
 //! - [`cuts`]: power cuts on a simulated disk, by the million. [`lives`] is what one seed does.
@@ -14,12 +15,13 @@
 //! about what is left after something broke.
 
 pub mod account;
-mod answers;
+pub mod answers;
 pub mod batches;
 pub mod check;
 pub mod client;
 pub mod collector;
 pub mod cuts;
+pub mod deliveries;
 pub mod evidence;
 pub mod faults;
 mod files;
@@ -28,5 +30,6 @@ pub mod kills;
 pub mod lives;
 pub mod loop_disk;
 pub mod power;
+pub mod proxy;
 pub mod strace;
 pub mod traffic;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tollgate_durability::evidence::{self, Row};
-use tollgate_durability::{cuts, faults, flips, kills, loop_disk, power};
+use tollgate_durability::{cuts, deliveries, faults, flips, kills, loop_disk, power};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", bin_name = "cargo xtask durability", disable_help_subcommand = true)]
@@ -45,6 +45,12 @@ enum Part {
         #[arg(long, default_value_t = N_CYCLES)]
         cycles: u64,
     },
+    /// Kill an agent and a collector, with a proxy between them that cuts connections and drops answers
+    Deliveries {
+        /// How often
+        #[arg(long, default_value_t = N_DELIVERY_CYCLES)]
+        cycles: u64,
+    },
     /// Cut the power of a simulated disk
     Cuts {
         /// How often
@@ -78,6 +84,7 @@ enum Part {
 const MEMORY: &str = "/dev/shm";
 
 const N_CYCLES: u64 = 2_000;
+const N_DELIVERY_CYCLES: u64 = 5_000;
 const N_REAL_CUTS: u64 = 1_000;
 const N_CUTS: u64 = 10_000_000;
 
@@ -101,6 +108,13 @@ impl Run {
                 "`kill -9` of the program while 8 senders post new batches, resends and copies, and while it starts or recovers",
                 format!(" --cycles {cycles} --seed {seed}"),
                 kills::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
+            ),
+            Part::Deliveries { cycles } => (
+                "deliveries",
+                "`kill -9` of an agent and of a collector at random while applications post readings, with a proxy between the two that \
+                 refuses and cuts connections and drops answers",
+                format!(" --cycles {cycles} --seed {seed}"),
+                deliveries::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
             ),
             Part::Cuts { cuts } => (
                 "cuts",

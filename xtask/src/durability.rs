@@ -20,7 +20,8 @@ pub(crate) struct Options {
 const EVIDENCE: &str = "docs/evidence.md";
 
 /// The parts at the figures that they have by themselves.
-const AT_LENGTH: &[&[&str]] = &[&["flips"], &["faults", "--pairs"], &["power"], &["kills"], &["cuts"]];
+const AT_LENGTH: &[&[&str]] =
+    &[&["flips"], &["faults", "--pairs"], &["power"], &["kills"], &["deliveries"], &["cuts"]];
 
 /// A file system in memory, on nearly every Linux.
 const MEMORY: &str = "/dev/shm";
@@ -28,6 +29,7 @@ const MEMORY: &str = "/dev/shm";
 /// The parts with the figures that fit into every test run.
 const BRIEFLY: &[(&str, &[&str])] = &[
     ("durability: the program is killed under load", &["kills", "--cycles", "200"]),
+    ("durability: sender and collector are killed", &["deliveries", "--cycles", "500"]),
     ("durability: simulated power cuts", &["cuts", "--cuts", "100000"]),
     ("durability: every byte of a ledger damaged", &["flips", "--one-bit"]),
     ("durability: a fault at every system call", &["faults"]),

@@ -60,5 +60,9 @@ fn compare_with_reference(workspace: &Workspace, go: &Go, steps: &mut Steps) -> 
         "delivery run: the same under kills",
         &["run", "./cmd/deliver", "-tollgate", tollgate, "-kill", "-kills", N_KILLS],
     )?;
+    step(
+        "sender: the requests are those of a Juju controller",
+        &["run", "./cmd/sender", "-tollgate", tollgate],
+    )?;
     steps.work("Go: formatting", || go.check_formatting(workspace))
 }

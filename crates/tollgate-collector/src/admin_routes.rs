@@ -29,6 +29,11 @@ const ROWS: usize = 100;
 /// Rows on a page, at most: a page is built in memory.
 const ROWS_MAX: usize = 1_000;
 
+/// Where whoever asks for something else finds what there is.
+pub(crate) const NO_SUCH_PATH: Problem = Problem::NoSuchPath {
+    instead: "GET /openapi.json says what there is; senders post to the other listener.",
+};
+
 /// What the admin listener looks at.
 pub(crate) struct Admin {
     pub(crate) reader: Arc<dyn Reader>,
@@ -68,7 +73,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/credentials/{id}/revoke", post(revocation_routes::revoke))
         // A page that the operator's browser happens to show must not decide anything here.
         .layer(CsrfLayer::new().with_rejection_response(|_| Problem::CrossSite.into_response()))
-        .fallback(async || Problem::NoSuchPath)
+        .fallback(async || NO_SUCH_PATH)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .with_state(admin)
 }

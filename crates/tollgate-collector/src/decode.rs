@@ -1,8 +1,8 @@
 //! From a document to what is recorded: each element admitted or set aside.
 
 use tollgate_ledger::Entry;
-use tollgate_rules::{Posted, Reading, judge, limits};
-use tollgate_wire::Document;
+use tollgate_rules::{Posted, Reading, judge_each, limits};
+use tollgate_wire::{Document, Element};
 
 use crate::budget::{BudgetError, Reservation};
 use crate::gate::Gate;
@@ -11,6 +11,12 @@ use crate::problem::Problem;
 /// Metrics of one batch and labels of one metric that are kept while they are decided on. Some more than are admitted, so that
 /// the reason can say how many there were; what has more is set aside unread.
 const KEPT_MAX: usize = 2 * limits::METRICS_PER_BATCH_MAX;
+
+/// Elements that are decided on together: as many as their digests can be computed at once.
+const TOGETHER_MAX: usize = 16;
+
+/// Elements with more bytes of JSON than this are decided on by themselves: what they are decoded into is not reserved before.
+const TOGETHER_BYTES_MAX: usize = 16 << 10;
 
 /// What an element takes besides its texts and its metrics, from here until its answer is written: its places in the lists
 /// and maps of a group and of the ledger, and its part of the answer.
@@ -39,29 +45,67 @@ pub(crate) fn decode(
     reservation: &mut Reservation,
 ) -> Result<Decoded, Problem> {
     let mut decoded = Decoded::default();
-    let n_document_bytes = text_bytes(document);
     let mut n_bytes = 0;
-    reserve(reservation, n_document_bytes)?;
-    for element in Document::new(document).keeping_at_most(KEPT_MAX).elements() {
+    let (elements, n_document_bytes) = read(document, reservation)?;
+    let elements = elements.keeping_at_most(KEPT_MAX);
+    let mut together = Together::default();
+    for element in elements.elements() {
         let element = element.map_err(|error| Problem::BadJson {
             reason: format!("Failed to {error}. Nothing of it was recorded."),
             offset: error.offset(),
         })?;
-        if batches_max == decoded.entries.len() {
+        if batches_max == decoded.entries.len() + together.elements.len() {
             return Err(Problem::TooManyBatches { batches_max });
         }
-        let verdict = judge(&element);
-        let mut posted = Posted::new(&element, &verdict);
-        let (entry, set_aside_for) = gate.entry(&element, verdict);
-        posted.quarantined = set_aside_for;
-        n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
-        reserve(reservation, n_document_bytes + n_bytes)?;
-        decoded.posted.push(posted);
-        decoded.entries.push(entry);
+        if !together.has_room_for(&element) {
+            n_bytes += decoded.take(&mut together, &mut gate);
+            reserve(reservation, n_document_bytes + n_bytes)?;
+        }
+        together.push(element);
     }
+    n_bytes += decoded.take(&mut together, &mut gate);
+    reserve(reservation, n_document_bytes + n_bytes)?;
     reservation.shrink_to(document.len() + n_bytes);
     decoded.entries.extend(gate.finish()?);
     Ok(decoded)
+}
+
+/// Elements that wait until there are enough of them to be decided on.
+#[derive(Default)]
+struct Together<'d> {
+    elements: Vec<Element<'d>>,
+    /// Of their JSON.
+    n_bytes: usize,
+}
+
+impl<'d> Together<'d> {
+    fn has_room_for(&self, element: &Element<'d>) -> bool {
+        let fits = self.n_bytes + element.raw.len() <= TOGETHER_BYTES_MAX;
+        self.elements.is_empty() || (fits && self.elements.len() < TOGETHER_MAX)
+    }
+
+    fn push(&mut self, element: Element<'d>) {
+        self.n_bytes += element.raw.len();
+        self.elements.push(element);
+    }
+}
+
+impl Decoded {
+    /// Decides on the elements that waited, and says how many bytes what is kept of them takes.
+    fn take(&mut self, together: &mut Together<'_>, gate: &mut Gate<'_>) -> usize {
+        let mut n_bytes = 0;
+        for (element, verdict) in together.elements.iter().zip(judge_each(&together.elements)) {
+            let mut posted = Posted::new(element, &verdict);
+            let (entry, set_aside_for) = gate.entry(element, verdict);
+            posted.quarantined = set_aside_for;
+            n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
+            self.posted.push(posted);
+            self.entries.push(entry);
+        }
+        together.elements.clear();
+        together.n_bytes = 0;
+        n_bytes
+    }
 }
 
 pub(crate) fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
@@ -71,14 +115,20 @@ pub(crate) fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(
     })
 }
 
-/// The document and, when it has to be repaired, the text made of it: three bytes for each that is not UTF-8.
-fn text_bytes(document: &[u8]) -> usize {
-    if std::str::from_utf8(document).is_ok() { document.len() } else { 4 * document.len() }
+/// The document as text, and how many bytes it takes with the text that is made of it when it has to be repaired: three for each
+/// byte that is not UTF-8.
+fn read<'d>(document: &'d [u8], reservation: &mut Reservation) -> Result<(Document<'d>, usize), Problem> {
+    if let Ok(text) = std::str::from_utf8(document) {
+        reserve(reservation, document.len())?;
+        return Ok((Document::of_text(text), document.len()));
+    }
+    let n_bytes = 4 * document.len();
+    reserve(reservation, n_bytes)?;
+    Ok((Document::new(document), n_bytes))
 }
 
 fn posted_bytes(posted: &Posted) -> usize {
-    let Posted { id, model_name, unit_name, from_jimm: _, quarantined: _ } = posted;
-    [&id.model_uuid, &id.batch_uuid, model_name, unit_name].into_iter().map(|text| bytes_of(text)).sum()
+    posted.n_text_bytes() + ALLOCATION_BYTES
 }
 
 fn entry_bytes(entry: &Entry) -> usize {

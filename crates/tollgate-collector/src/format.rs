@@ -1,6 +1,6 @@
 //! Rows as JSON or CSV, whichever was asked for.
 
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -79,7 +79,10 @@ pub(crate) fn csv(
         error!(%error, "CSV cannot be written: a bug");
         Problem::Bug
     })?;
-    let mut response = ([(CONTENT_TYPE, "text/csv; charset=utf-8; header=present")], body).into_response();
+    // What senders wrote is in it: no browser is to guess that it is something else.
+    let headers =
+        [(CONTENT_TYPE, "text/csv; charset=utf-8; header=present"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let mut response = (headers, body).into_response();
     if let Some(cursor) = next_cursor.and_then(|cursor| HeaderValue::from_str(cursor).ok()) {
         response.headers_mut().insert(NEXT_CURSOR, cursor);
     }

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
-use tollgate_ledger::{LedgerError, ModelSummary, Reader};
+use tollgate_ledger::{HandStatus, LedgerError, ModelSummary, Reader};
 use tollgate_rules::Policy;
 
+use crate::act::now;
 use crate::admin_routes::{Admin, ListQuery, PathResult, in_path, list_page, one_more, rows};
 use crate::format::{self, CsvRow};
 use crate::problem::Problem;
@@ -32,6 +33,15 @@ impl Owned {
     }
 }
 
+/// A model, who owns it, and what operators have set for it.
+#[derive(Serialize)]
+pub(crate) struct Whole {
+    #[serde(flatten)]
+    owned: Owned,
+    /// Those that count: the model's own first, then by unit.
+    statuses: Vec<HandStatus>,
+}
+
 pub(crate) async fn list(
     State(admin): State<Arc<Admin>>,
     headers: HeaderMap,
@@ -52,13 +62,16 @@ pub(crate) async fn list(
 pub(crate) async fn one(
     State(admin): State<Arc<Admin>>,
     path: PathResult<String>,
-) -> Result<Json<Owned>, Problem> {
+) -> Result<Json<Whole>, Problem> {
     let model_uuid = in_path(path)?;
-    let policy = admin.post.terms().policy.clone();
+    let (policy, now) = (admin.post.terms().policy.clone(), now());
     let found = admin
         .read(move |admin| {
-            let model = admin.reader.model(&model_uuid)?;
-            model.map(|model| Owned::new(&*admin.reader, &policy, model)).transpose()
+            let Some(model) = admin.reader.model(&model_uuid)? else { return Ok(None) };
+            let owned = Owned::new(&*admin.reader, &policy, model)?;
+            let mut statuses = admin.reader.hand_statuses(Some(&model_uuid))?;
+            statuses.retain(|status| status.standing(now).is_some());
+            Ok(Some(Whole { owned, statuses }))
         })
         .await?;
     found.map(Json).ok_or(Problem::NoSuchItem { what: "model" })

@@ -61,7 +61,7 @@ pub(crate) enum Problem {
     /// There is no key to make credentials with.
     NoKeys,
     /// There is nothing at this path.
-    NoSuchPath,
+    NoSuchPath { instead: &'static str },
     /// There is no such model, batch or quarantined element.
     NoSuchItem { what: &'static str },
     /// The batch is recorded, and its body is kept no longer.
@@ -123,7 +123,9 @@ impl Problem {
             Self::NoKeys => {
                 (StatusCode::NOT_IMPLEMENTED, "no-keys", "The collector has no key to make credentials with")
             }
-            Self::NoSuchPath => (StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
+            Self::NoSuchPath { .. } => {
+                (StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path")
+            }
             Self::NoSuchItem { .. } => (StatusCode::NOT_FOUND, "no-such-item", "There is no such thing"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method")
@@ -228,7 +230,7 @@ impl Problem {
                  new-key FILE` and names the file as keys_file in [credential]."
                     .to_owned()
             }
-            Self::NoSuchPath => "POST batches to /metrics.".to_owned(),
+            Self::NoSuchPath { instead } => (*instead).to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
             Self::BodyDropped => {
                 "The batch counts, and a copy of it is a duplicate; retention dropped its credentials. \
@@ -274,7 +276,7 @@ impl Problem {
             | Self::NoDefaultPlan
             | Self::NotSelfService
             | Self::NoKeys
-            | Self::NoSuchPath
+            | Self::NoSuchPath { .. }
             | Self::NoSuchItem { .. }
             | Self::BodyDropped
             | Self::MethodNotAllowed

@@ -44,12 +44,12 @@ impl Stands for Beyond<'_> {
     }
 
     fn user(&self, posted: &Posted) -> Option<Box<str>> {
-        let model_uuid = &posted.id.model_uuid;
+        let model_uuid = posted.model_uuid();
         let declared = self.reader.declared_user(model_uuid).unwrap_or_else(|error| {
             warn!(error = %chain(&error), "who owns a model cannot be read");
             None
         });
-        self.terms.policy.users.user_of(model_uuid, declared.as_deref(), &posted.model_name).map(Into::into)
+        self.terms.policy.users.user_of(model_uuid, declared.as_deref(), posted.model_name()).map(Into::into)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where models stand, and statuses that operators set by hand.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,11 +10,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tollgate_ledger::{Act, HandStatus, LedgerError, Page, Reader, chain};
-use tollgate_rules::{Account, Missing, Policy, Standing, Subject, Tally, hour_of, hour_start};
+use tollgate_rules::{Account, Missing, Policy, Standing, Subject, Tally, hour_of, hour_start, limits};
 use tollgate_wire::{Status, Timestamp};
 
 use crate::act::now;
-use crate::admin_routes::{Admin, ListQuery, PathResult, Rows, in_path, list_page, one_more, rows};
+use crate::admin_routes::{
+    Admin, ListQuery, NO_SUCH_PATH, PathResult, Rows, in_path, list_page, one_more, rows,
+};
 use crate::format::{self, CsvRow};
 use crate::problem::Problem;
 use crate::standings::used;
@@ -159,7 +162,7 @@ fn unit_in_path(path: PathResult<(String, String)>) -> Result<(String, String), 
     let (model_uuid, rest) = in_path(path)?;
     match rest.strip_suffix("/status").filter(|unit_name| !unit_name.is_empty()) {
         Some(unit_name) => Ok((model_uuid, unit_name.to_owned())),
-        None => Err(Problem::NoSuchPath),
+        None => Err(NO_SUCH_PATH),
     }
 }
 
@@ -220,8 +223,10 @@ async fn set(
 ) -> Result<Response, Problem> {
     let set = now();
     let (status, info, expires) = Wanted::read(body, set)?;
-    for (what, name) in [("model", &model_uuid), ("unit", &unit_name)] {
-        if tollgate_rules::limits::ID_BYTES_MAX < name.len() {
+    for (what, name, n_bytes_max) in
+        [("model", &model_uuid, limits::ID_BYTES_MAX), ("unit", &unit_name, limits::NAME_BYTES_MAX)]
+    {
+        if n_bytes_max < name.len() {
             let reason = format!("The name of the {what} is too long to be that of any batch.");
             return Err(Problem::BadParameter { reason });
         }
@@ -251,15 +256,21 @@ impl<'a> Lookup<'a> {
         Self { reader, policy, tally: Tally::default(), now: now() }
     }
 
-    /// Each model of a page with itself and its units.
+    /// Each model of a page with itself and its units. A model for which something is set by hand is there before its first batch:
+    /// a uuid that was mistyped has to show.
     fn list(&mut self, page: &Page) -> Result<Vec<(String, Vec<Shown>)>, LedgerError> {
-        let models = self.reader.models(page)?;
-        let of_model = |model: tollgate_ledger::ModelSummary| {
-            let mut shown = vec![self.model(&model.model_uuid)?];
-            shown.extend(self.units(&model.model_uuid)?);
-            Ok((model.model_uuid, shown))
+        let set = self.reader.hand_statuses(None)?.into_iter();
+        let set =
+            set.filter(|status| status.standing(self.now).is_some()).map(|status| status.model_uuid.into());
+        let is_after = |uuid: &String| page.cursor.as_ref().is_none_or(|cursor| cursor < uuid);
+        let seen = self.reader.models(page)?.into_iter().map(|model| model.model_uuid);
+        let uuids: BTreeSet<String> = set.filter(is_after).chain(seen).collect();
+        let of_model = |model_uuid: String| {
+            let mut shown = vec![self.model(&model_uuid)?];
+            shown.extend(self.units(&model_uuid)?);
+            Ok((model_uuid, shown))
         };
-        models.into_iter().map(of_model).collect()
+        uuids.into_iter().take(page.limit).map(of_model).collect()
     }
 
     fn whole(&mut self, model_uuid: &str) -> Result<Whole, LedgerError> {

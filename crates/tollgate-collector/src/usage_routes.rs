@@ -1,6 +1,7 @@
 //! How much was used, as operators ask for it.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
@@ -10,9 +11,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tollgate_ledger::{LedgerError, Reader, chain};
-use tollgate_rules::{Calendar, Dimension, Policy, Usage, UsageQuery, UsageRow, hour_of};
+use tollgate_rules::{Calendar, Dimension, Policy, Usage, UsageQuery, UsageRow, Window, hour_of};
 use tollgate_wire::Timestamp;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::admin_routes::Admin;
 use crate::format::{self, Format};
@@ -40,23 +41,25 @@ pub(crate) async fn usage(
     let Asked { query, limit, cursor, format } = Asked::read(&pairs)?;
     let format = Format::asked(format.as_deref(), &headers)?;
     let calendar = Calendar::new(query.window, &query.tz).map_err(|error| bad(&error))?;
+    let after = cursor.map(|cursor| Cursor::read(&cursor, &query)).transpose()?;
     let policy = admin.post.terms().policy.clone();
-    let found =
-        admin.clone().read(move |admin| Ok(rows(&*admin.reader, &policy, &query).map(|rows| (rows, query))));
-    let (rows, query) = match found.await? {
-        Ok(found) => found,
-        Err(Failed::Ledger(error)) => return Err(crate::admin_routes::unreadable(&error)),
-        Err(Failed::Calendar(error)) => return Err(bad(&error)),
-    };
-    let after = cursor.map(|cursor| Cursor::read(&cursor, query.group_by.len())).transpose()?;
-    let first = after.map_or(0, |after| rows.partition_point(|row| Cursor::of(row) <= after));
-    let rows = &rows[first..];
-    let next = rows.get(limit).map(|_| Cursor::of(&rows[limit - 1]).to_string());
-    let rows = &rows[..limit.min(rows.len())];
-    match format {
-        Format::Json => json(&query, &calendar, rows, next.as_deref()),
-        Format::Csv => csv(&query, &calendar, rows, next.as_deref()),
-    }
+    // Writing a hundred thousand rows takes long enough to do it there, too.
+    let answer = admin.read(move |admin| {
+        let rows = match rows(&*admin.reader, &policy, &query) {
+            Ok(rows) => rows,
+            Err(Failed::Ledger(error)) => return Err(error),
+            Err(Failed::Calendar(error)) => return Ok(Err(bad(&error))),
+        };
+        let first = after.map_or(0, |after| rows.partition_point(|row| Cursor::of(&query, row) <= after));
+        let rows = &rows[first..];
+        let next = rows.get(limit).map(|_| Cursor::of(&query, &rows[limit - 1]).to_string());
+        let rows = &rows[..limit.min(rows.len())];
+        Ok(match format {
+            Format::Json => json(&query, &calendar, rows, next.as_deref()),
+            Format::Csv => csv(&query, &calendar, rows, next.as_deref()),
+        })
+    });
+    answer.await?
 }
 
 enum Failed {
@@ -66,12 +69,13 @@ enum Failed {
 
 fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<UsageRow>, Failed> {
     let mut owners = HashMap::<Box<str>, Option<Box<str>>>::new();
+    let mut unread = None;
     let user_of = |model_uuid: &str| {
         if let Some(owner) = owners.get(model_uuid) {
             return owner.clone();
         }
         let owner = user_of(reader, policy, model_uuid).unwrap_or_else(|error| {
-            warn!(error = %chain(&error), "who owns a model cannot be read");
+            unread.get_or_insert(error);
             None
         });
         owners.insert(model_uuid.into(), owner.clone());
@@ -79,7 +83,9 @@ fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<
     };
     let mut usage = Usage::new(query, &policy.meters, user_of).map_err(Failed::Calendar)?;
     reader.usage(&query.select(), &mut usage).map_err(Failed::Ledger)?;
-    usage.finish().map_err(Failed::Calendar)
+    let rows = usage.finish().map_err(Failed::Calendar)?;
+    // Usage of a model whose owner cannot be read must not pass for that of nobody.
+    unread.map_or(Ok(rows), |error| Err(Failed::Ledger(error)))
 }
 
 /// The user who owns a model.
@@ -180,23 +186,39 @@ fn bad(error: &dyn std::error::Error) -> Problem {
     refuse(format!("Failed to {}.", chain(error)))
 }
 
-/// The place of a row among all.
+/// The place of a row among all of the same question: the start of its window, its meter and its group.
 #[derive(PartialEq, PartialOrd, serde::Serialize, serde::Deserialize)]
-struct Cursor(i64, Box<str>, Box<[Box<str>]>);
+struct Cursor {
+    /// Of what was asked: the place means nothing among other rows.
+    query: u64,
+    place: (i64, Box<str>, Box<[Box<str>]>),
+}
 
 impl Cursor {
-    fn of(row: &UsageRow) -> Self {
-        Self(row.span.start, row.meter.clone(), row.group.clone())
+    fn of(query: &UsageQuery, row: &UsageRow) -> Self {
+        // Of a total without a beginning the row has that of the readings, which an earlier one that comes between two pages moves.
+        let start = if query.window == Window::Total { i64::MIN } else { row.span.start };
+        Self { query: digest(query), place: (start, row.meter.clone(), row.group.clone()) }
     }
 
-    fn read(text: &str, n_dimensions: usize) -> Result<Self, Problem> {
-        let unknown = || refuse("cursor is not one that this listing gave: start without one.".to_owned());
+    fn read(text: &str, query: &UsageQuery) -> Result<Self, Problem> {
+        let unknown = || {
+            let reason = "cursor is not one that this very question gave: start without one.";
+            refuse(reason.to_owned())
+        };
         let bytes = (text.len() % 2 == 0)
             .then(|| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()));
         let bytes: Vec<u8> = bytes.and_then(Iterator::collect).ok_or_else(unknown)?;
         let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| unknown())?;
-        if cursor.2.len() == n_dimensions { Ok(cursor) } else { Err(unknown()) }
+        if cursor.query == digest(query) { Ok(cursor) } else { Err(unknown()) }
     }
+}
+
+/// The same for the same question, as long as the program is the same.
+fn digest(query: &UsageQuery) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    query.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl std::fmt::Display for Cursor {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
@@ -17,6 +17,8 @@ use crate::reply::AnswerShape;
 /// Under which bases senders know a collector. Juju appends `/metrics` to whatever its `metering-url` says, and over the
 /// years the collector's own address carried these.
 pub(crate) const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus/v3"];
+
+const NO_SUCH_PATH: Problem = Problem::NoSuchPath { instead: "POST batches to /metrics." };
 
 /// All that the wire listener answers. Nothing redirects: a Go client follows a redirect with a GET, which looks like an
 /// empty success.
@@ -35,7 +37,7 @@ pub(crate) fn router(post_state: Arc<Post>, issuer: Arc<Issuer>) -> Router {
     }
     router
         .merge(credential_routes::router(issuer))
-        .fallback(async |request| refuse(request, Problem::NoSuchPath))
+        .fallback(async |request| refuse(request, NO_SUCH_PATH))
         .method_not_allowed_fallback(async |request| refuse(request, Problem::MethodNotAllowed))
         .with_state(post_state)
 }
@@ -54,7 +56,9 @@ async fn jimm_metrics(State(post): State<Arc<Post>>, request: Request) -> Result
 
 async fn answer(post: &Post, request: Request, shape: AnswerShape) -> Result<Response, Problem> {
     let body = post.answer(request, shape).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+    // By RFC 7694: so a sender learns what it may compress its next request with.
+    let headers = [(CONTENT_TYPE, "application/json"), (ACCEPT_ENCODING, "zstd, gzip")];
+    Ok((headers, body).into_response())
 }
 
 fn refuse(request: Request, problem: Problem) -> Problem {

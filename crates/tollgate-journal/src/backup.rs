@@ -62,7 +62,8 @@ pub fn backup(
         // From here on nobody makes an empty journal in the folder by mistake.
         state_end(to, &groups)?;
     }
-    let mut copy = Copy::begin(to, groups.segment_header())?;
+    let first = groups.segment_header().number;
+    let mut copy = Copy::begin(to, groups.segment_header(), NEW_SEGMENT)?;
     let (mut n_groups, mut n_segments) = (0, 1);
     while let Some(group) = next {
         if copy.number != group.position().segment {
@@ -82,7 +83,7 @@ pub fn backup(
     }
     copy.finish()?;
     state_end(to, &groups)?;
-    let first = segment_name(1);
+    let first = segment_name(first);
     // IMPORTANT: last, when all else is durable: without its first segment no journal can be opened.
     to.rename(NEW_SEGMENT, &first).map_err(JournalError::disk("name", path().join(&first)))?;
     segment::sync_names(to)?;
@@ -110,10 +111,8 @@ struct Copy {
 }
 
 impl Copy {
-    fn begin(to: &dyn Disk, header: &SegmentHeader) -> Result<Self, JournalError> {
-        let name = segment_name(header.number);
-        let path = to.folder().join(&name);
-        let name = if header.number == 1 { NEW_SEGMENT } else { &name };
+    fn begin(to: &dyn Disk, header: &SegmentHeader, name: &str) -> Result<Self, JournalError> {
+        let path = to.folder().join(segment_name(header.number));
         let file = to.create(name).map_err(JournalError::disk("create", path.clone()))?;
         write_whole(&*file, &[&header.encode()], 0)
             .map_err(JournalError::disk("write the header of", path.clone()))?;
@@ -124,7 +123,7 @@ impl Copy {
     /// Ends this one and begins the next.
     fn next(self, to: &dyn Disk, header: &SegmentHeader) -> Result<Self, JournalError> {
         self.finish()?;
-        Self::begin(to, header)
+        Self::begin(to, header, &segment_name(header.number))
     }
 
     /// Adds the frame that was read at the same offset of the file `from`.

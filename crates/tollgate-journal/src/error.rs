@@ -135,7 +135,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// There is no such group.
-    #[error("find group {sequence} in {}: the journal ends before it", path.display())]
+    #[error("find group {sequence} in {}: the journal ends before it, or it was forgotten", path.display())]
     NoGroup {
         /// The folder.
         path: PathBuf,

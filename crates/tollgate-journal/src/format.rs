@@ -98,6 +98,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) salt: u64,
     /// The sealed length of the segment before it; 0 in the first one.
     pub(crate) previous_bytes: u64,
+    /// The first segment that still belonged to the journal when this one was begun: 1 until something is forgotten.
+    pub(crate) oldest: u64,
     /// In a segment that was rewritten to a smaller one.
     pub(crate) compacted: Option<Compacted>,
 }
@@ -114,6 +116,9 @@ pub(crate) struct Compacted {
 /// The flag of a segment that was rewritten.
 const COMPACTED: u32 = 1;
 
+/// The flag of a segment that says where the journal begins: a program that does not know it would miss what was forgotten.
+const FORGETS: u32 = 2;
+
 /// Why a segment's header cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HeaderError {
@@ -126,7 +131,9 @@ impl SegmentHeader {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        let flags = if self.compacted.is_some() { COMPACTED } else { 0 };
+        let compacted = if self.compacted.is_some() { COMPACTED } else { 0 };
+        let forgets = if 1 < self.oldest { FORGETS } else { 0 };
+        let flags = compacted | forgets;
         bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.kind.0);
         bytes[32..40].copy_from_slice(&self.number.to_le_bytes());
@@ -138,7 +145,10 @@ impl SegmentHeader {
             bytes[96..104].copy_from_slice(&compacted.sealed_bytes.to_le_bytes());
             bytes[104..112].copy_from_slice(&compacted.bytes.to_le_bytes());
         }
-        // 112..124 is zero.
+        if forgets != 0 {
+            bytes[112..120].copy_from_slice(&self.oldest.to_le_bytes());
+        }
+        // What is left before the checksum is zero.
         let checksum = crc32c::crc32c(&bytes[..124]);
         bytes[124..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -161,12 +171,19 @@ impl SegmentHeader {
             VERSION => {}
             version => return Err(HeaderError::Newer(version)),
         }
-        let compacted = match u32_at(bytes, 12) {
-            0 => None,
-            COMPACTED => Some(Compacted { sealed_bytes: u64_at(bytes, 96), bytes: u64_at(bytes, 104) }),
-            _ => return Err(HeaderError::Fault(Fault::Flags)),
-        };
+        let flags = u32_at(bytes, 12);
+        if flags & !(COMPACTED | FORGETS) != 0 {
+            return Err(HeaderError::Fault(Fault::Flags));
+        }
+        let compacted = (flags & COMPACTED != 0)
+            .then(|| Compacted { sealed_bytes: u64_at(bytes, 96), bytes: u64_at(bytes, 104) });
+        let oldest = if flags & FORGETS != 0 { u64_at(bytes, 112) } else { 1 };
+        // The journal begins with a segment that there was, or with this one.
+        if oldest == 0 || u64_at(bytes, 32) < oldest {
+            return Err(HeaderError::Fault(Fault::Discontinued));
+        }
         Ok(Self {
+            oldest,
             compacted,
             kind: Kind(array_at(bytes, 16)),
             number: u64_at(bytes, 32),
@@ -205,6 +222,7 @@ mod tests {
             chain: [0xAB; 32],
             salt: 0x0102_0304_0506_0708,
             previous_bytes: 4096,
+            oldest: 1,
             compacted: None,
         }
     }
@@ -212,9 +230,17 @@ mod tests {
     #[test]
     fn a_header_comes_back() {
         for compacted in [None, Some(Compacted { sealed_bytes: 1 << 40, bytes: 12345 })] {
-            let header = SegmentHeader { compacted, ..header() };
-            assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
+            for oldest in 1..=3 {
+                let header = SegmentHeader { compacted, oldest, ..header() };
+                assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
+            }
         }
+    }
+
+    #[test]
+    fn a_journal_does_not_begin_behind_the_segment_that_says_so() {
+        let bytes = SegmentHeader { oldest: 4, ..header() }.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Fault(Fault::Discontinued)));
     }
 
     #[test]

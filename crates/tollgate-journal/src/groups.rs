@@ -49,12 +49,14 @@ pub struct Tail {
 }
 
 impl Groups {
-    /// From the first group of the journal on.
+    /// From the first group of the journal on that was not forgotten.
     pub(crate) fn from_start(disk: Arc<dyn Disk>) -> Result<Self, JournalError> {
-        let segment = SegmentScan::open(&*disk, 1)?;
+        let first = survey(&*disk)?.first;
+        let segment = SegmentScan::open(&*disk, first)?;
         let header = &segment.header;
         let link = Link { sequence: header.first_sequence.wrapping_sub(1), chain: header.chain };
-        if link != Link::genesis(header.kind) {
+        // What a later segment goes on from was forgotten: its chain is what was noted of that.
+        if first == 1 && link != Link::genesis(header.kind) {
             let path = disk.folder().join(segment_name(1));
             return Err(JournalError::Damaged { path, offset: 0, fault: Fault::Discontinued });
         }
@@ -70,7 +72,7 @@ impl Groups {
             || JournalError::UnknownCheckpoint { path: disk.folder().into(), sequence: checkpoint.sequence };
         let next = checkpoint.sequence.checked_add(1).ok_or_else(unknown)?;
         let Place { mut segment, offset, link } = locate(&*disk, next)?.ok_or_else(unknown)?;
-        if link.chain != checkpoint.chain {
+        if (link.sequence, link.chain) != (checkpoint.sequence, checkpoint.chain) {
             return Err(unknown());
         }
         segment.frames.set_sparing(false);

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -13,7 +14,8 @@ use crate::format::{
     segment_name,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
-use crate::pack::Packer;
+use crate::locate;
+use crate::pack::{BYTES_KEPT, Packer};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
 use crate::{
@@ -68,6 +70,8 @@ pub struct Journal {
     /// Whether something failed, so that what is stored is no longer known.
     is_closed: bool,
     packer: Option<Packer>,
+    /// Parts put together to one payload; empty, and kept for its memory.
+    joined: Vec<u8>,
     /// The lock on the folder, and what a [`Compactor`] must know of.
     shared: Arc<Shared>,
 }
@@ -122,7 +126,7 @@ impl Journal {
         };
         let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
         let shared = Arc::new(Shared::new(lock));
-        let journal = Self { disk, options, end, is_closed: false, packer, shared };
+        let journal = Self { disk, options, end, is_closed: false, packer, joined: Vec::new(), shared };
         Ok((journal, recovery))
     }
 
@@ -176,9 +180,13 @@ impl Journal {
             [] => self.append_payload(n_records, Form::plain(&[]), &[]),
             [part] => self.append_payload(n_records, form, &part.bytes),
             parts => {
-                let payload: Vec<&[u8]> = parts.iter().map(|part| &part.bytes[..]).collect();
-                let payload = payload.concat();
-                self.append_payload(n_records, form, &payload)
+                let mut joined = mem::take(&mut self.joined);
+                parts.iter().for_each(|part| joined.extend_from_slice(&part.bytes));
+                let appended = self.append_payload(n_records, form, &joined);
+                joined.clear();
+                joined.shrink_to(BYTES_KEPT);
+                self.joined = joined;
+                appended
             }
         }
     }
@@ -202,7 +210,7 @@ impl Journal {
         // Until everything has succeeded: an early return or a panic leaves the journal closed.
         self.is_closed = true;
         if needs_segment {
-            self.start_segment()?;
+            self.start_segment(self.end.first)?;
         }
         let header = FrameHeader::new(&self.end.link, self.end.header.salt, n_records, form, payload);
         let (link, segment) = (header.link, self.end.header.number);
@@ -228,6 +236,79 @@ impl Journal {
         Checkpoint { sequence, chain }
     }
 
+    /// Forgets groups before group `sequence`: those of whole segments, which are removed. `sequence` may be one more than the
+    /// last; then nothing is left but the place where the next group goes on. Gives how many segments were removed.
+    ///
+    /// What is left begins with the hash chain of what is gone, so whoever noted that can show that it follows. Who walks
+    /// the journal meanwhile may find it ending in [`Fault::SegmentMissing`](crate::Fault), and begins again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`]. Nothing is lost that was not given up: after a failure, more may be left than should be.
+    pub fn forget(&mut self, sequence: u64) -> Result<u64, JournalError> {
+        self.check_open()?;
+        let first = self.segment_to_begin_with(sequence)?;
+        if first <= self.end.first {
+            return Ok(0);
+        }
+        self.check_room(0, true)?;
+        self.is_closed = true;
+        // IMPORTANT: durable before anything is removed. The last segment says where the journal begins: until one does,
+        // what is missing before it was taken away by somebody else.
+        self.start_segment(first)?;
+        self.is_closed = false;
+        let old = mem::replace(&mut self.end.first, first);
+        self.end.sealed_bytes = self.end.sealed_bytes.split_off(&first);
+        for number in old..first {
+            // What cannot be removed now, or comes back in a power cut, is removed by the next start.
+            let _: io::Result<()> = self.disk.remove(&segment_name(number));
+        }
+        Ok(first - old)
+    }
+
+    /// The segment that holds group `sequence`, or a new one when there is no such group yet.
+    fn segment_to_begin_with(&self, sequence: u64) -> Result<u64, JournalError> {
+        let header = &self.end.header;
+        if self.end.link.sequence < sequence {
+            let is_empty = self.end.offset == SEGMENT_HEADER_BYTES as u64;
+            return Ok(if is_empty { header.number } else { header.number + 1 });
+        }
+        locate::segment_of(&*self.disk, sequence)
+    }
+
+    /// Ends the present segment, so that the next group is in a new one. One without a group stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`].
+    pub fn seal(&mut self) -> Result<(), JournalError> {
+        self.check_open()?;
+        if self.end.offset == SEGMENT_HEADER_BYTES as u64 {
+            return Ok(());
+        }
+        self.check_room(0, true)?;
+        self.is_closed = true;
+        self.start_segment(self.end.first)?;
+        self.is_closed = false;
+        Ok(())
+    }
+
+    /// The length of all segments, in bytes, each as it was when it was sealed or opened.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        self.end.sealed_bytes.values().sum::<u64>() + self.end.offset
+    }
+
+    /// Makes durable what proves that the last group was.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails; nothing that was appended is at risk.
+    pub fn attest(&mut self) -> Result<(), JournalError> {
+        let failed = JournalError::disk("sync the attestation in", self.disk.folder().into());
+        self.end.attest_file.sync().map_err(failed)
+    }
+
     /// Reads this journal, now and after it was closed.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -250,12 +331,8 @@ impl Journal {
     /// # Errors
     ///
     /// When the disk fails; nothing that was appended is at risk.
-    pub fn close(self) -> Result<(), JournalError> {
-        if self.is_closed {
-            return Ok(());
-        }
-        let failed = JournalError::disk("sync the attestation in", self.disk.folder().into());
-        self.end.attest_file.sync().map_err(failed)
+    pub fn close(mut self) -> Result<(), JournalError> {
+        if self.is_closed { Ok(()) } else { self.attest() }
     }
 
     fn check_room(&mut self, needed_bytes: u64, needs_segment: bool) -> Result<(), JournalError> {
@@ -293,10 +370,11 @@ impl Journal {
         JournalError::disk("append to", path)(error)
     }
 
-    /// Seals the segment, whose groups are all durable, and starts the next.
+    /// Seals the segment, whose groups are all durable, and starts the next, which says that the journal begins with segment
+    /// `oldest`.
     ///
     /// Opens the journal again when it cannot for a lack that passes: nothing has changed then.
-    fn start_segment(&mut self) -> Result<(), JournalError> {
+    fn start_segment(&mut self, oldest: u64) -> Result<(), JournalError> {
         let header = SegmentHeader {
             kind: self.options.kind,
             number: self.end.header.number + 1,
@@ -304,6 +382,7 @@ impl Journal {
             chain: self.end.link.chain,
             salt: self.disk.salt(),
             previous_bytes: self.end.offset,
+            oldest,
             compacted: None,
         };
         let shared = self.shared.clone();
@@ -313,6 +392,7 @@ impl Journal {
         }
         let file = segment::create(&*self.disk, &header).map_err(|error| self.stay_open(error))?;
         segment::sync_names(&*self.disk).inspect_err(|_| names.may_be_lost = true)?;
+        self.end.sealed_bytes.insert(self.end.header.number, self.end.offset);
         self.end.file = file;
         self.end.header = header;
         self.end.offset = SEGMENT_HEADER_BYTES as u64;

@@ -5,7 +5,7 @@
 //! damage. Records are written in groups, one sync each. A group is there whole or not at all.
 //!
 //! What the crate does not do: it does not know what a record means, never changes or removes one of its own accord
-//! ([`Compactor`] asks its caller), has no index, no threads and no clock, and retries no failed write or sync.
+//! ([`Compactor`] and [`Journal::forget`] are told), has no index, no threads and no clock, and retries no failed write or sync.
 //!
 //! The bytes and the argument for their safety are in `docs/ledger-format.md`. Reading order: `format` and
 //! `frame` (bytes, without I/O), [`Records`] and `pack` (what becomes a payload), [`Disk`] (all I/O goes through it),
@@ -28,6 +28,7 @@ mod position;
 mod reader;
 mod records;
 mod recovery;
+mod renewal;
 mod salvage;
 mod scan;
 mod segment;
@@ -50,6 +51,7 @@ pub use position::{Checkpoint, GroupPosition, RecordPosition};
 pub use reader::Reader;
 pub use records::Records;
 pub use recovery::Recovery;
+pub use renewal::Renewal;
 pub use salvage::{Damage, Salvaged, salvage};
 pub use segment::write_whole;
 pub use verify::{Verified, verify};

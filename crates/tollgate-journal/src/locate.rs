@@ -62,8 +62,9 @@ pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, Jo
 }
 
 /// The number of the segment that holds group `sequence`, or would hold it.
-fn segment_of(disk: &dyn Disk, sequence: u64) -> Result<u64, JournalError> {
-    let (mut first, mut last) = (1, survey(disk)?.last.max(1));
+pub(crate) fn segment_of(disk: &dyn Disk, sequence: u64) -> Result<u64, JournalError> {
+    let survey = survey(disk)?;
+    let (mut first, mut last) = (survey.first, survey.last.max(1));
     while first < last {
         let middle = last - (last - first) / 2;
         if SegmentScan::open(disk, middle)?.header.first_sequence <= sequence {

@@ -11,8 +11,8 @@ use crate::{Fault, Records};
 /// A payload that is shorter is stored as it is: there is little to gain, and a reader has it sooner.
 const PACKED_BYTES_MIN: usize = 512;
 
-/// Memory for a compressed payload that is kept from one group to the next, at most.
-const BYTES_KEPT: usize = 4 << 20;
+/// Memory for a payload to be stored that is kept from one group to the next, at most.
+pub(crate) const BYTES_KEPT: usize = 4 << 20;
 
 /// Records that were compressed before the group was made that they are a part of.
 #[derive(Debug, Clone)]

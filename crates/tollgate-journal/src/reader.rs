@@ -23,10 +23,11 @@ impl Reader {
     ///
     /// [`JournalError::Missing`] when there is none; or when its first segment cannot be read.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, JournalError> {
-        if survey(&*disk)?.last == 0 {
+        let survey = survey(&*disk)?;
+        if survey.last == 0 {
             return Err(JournalError::Missing { path: disk.folder().into() });
         }
-        let kind = SegmentScan::open(&*disk, 1)?.header.kind;
+        let kind = SegmentScan::open(&*disk, survey.first)?.header.kind;
         Ok(Self { disk, kind })
     }
 
@@ -59,11 +60,12 @@ impl Reader {
     ///
     /// When a segment cannot be read.
     pub fn n_bytes(&self) -> Result<u64, JournalError> {
-        let numbers = 1..=survey(&*self.disk)?.last;
+        let survey = survey(&*self.disk)?;
+        let numbers = survey.first..=survey.last;
         numbers.map(|number| SegmentScan::open(&*self.disk, number)?.frames.length()).sum()
     }
 
-    /// All groups from the first.
+    /// All groups from the first that was not forgotten.
     ///
     /// # Errors
     ///
@@ -95,6 +97,10 @@ impl Reader {
             return Err(missing());
         }
         let Place { mut segment, offset, link } = locate(&*self.disk, sequence)?.ok_or_else(missing)?;
+        if sequence <= link.sequence {
+            // It was before what is left.
+            return Err(missing());
+        }
         let number = segment.header.number;
         let read = match segment.frames.read_frame(offset)? {
             Ok((header, stored)) => header

@@ -1,6 +1,7 @@
 //! Opening a journal for writing: finding its end after whatever happened.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::attest::{self, AttestFile, Attested};
@@ -19,6 +20,8 @@ pub struct Recovery {
     pub is_new: bool,
     /// How many segments there are.
     pub n_segments: u64,
+    /// The first group, or the one that will be: those before it were forgotten.
+    pub first_sequence: u64,
     /// The end of the last group.
     pub end: Checkpoint,
     /// The write of a group that a crash had cut short, which was dropped; it had never been acknowledged.
@@ -29,6 +32,10 @@ pub struct Recovery {
 #[derive(Debug)]
 pub(crate) struct OpenEnd {
     pub(crate) header: SegmentHeader,
+    /// The first segment of the journal.
+    pub(crate) first: u64,
+    /// How long each sealed segment was when this opened or sealed it.
+    pub(crate) sealed_bytes: BTreeMap<u64, u64>,
     pub(crate) file: Box<dyn DiskFile>,
     /// Its length.
     pub(crate) offset: u64,
@@ -61,8 +68,8 @@ pub(crate) fn recover<V: Visitor>(
         }
         create_first(&**disk, kind)?;
     }
-    let last = survey.last.max(1);
-    let lengths = check_segments(&**disk, kind, last)?;
+    let (segments, last) = (survey.first..=survey.last.max(1), survey.last.max(1));
+    let (mut lengths, first_sequence) = check_segments(&**disk, kind, segments)?;
 
     let mut groups = match after {
         Some(after) => {
@@ -92,9 +99,12 @@ pub(crate) fn recover<V: Visitor>(
     }
     // The first segment was just made from what was left of an attempt.
     let mut leftovers = survey.leftovers;
-    leftovers.retain(|&name| !(is_new && name == NEW_SEGMENT));
-    let end = settle(&**disk, &groups, rewrite_from, &leftovers)?;
-    let recovery = Recovery { is_new, n_segments: last, end: groups.checkpoint(), dropped: groups.tail() };
+    leftovers.retain(|name| !(is_new && name == NEW_SEGMENT));
+    let n_segments = lengths.len() as u64;
+    lengths.remove(&last);
+    let end = settle(&**disk, &groups, rewrite_from, (lengths, &leftovers))?;
+    let (end_of_groups, dropped) = (groups.checkpoint(), groups.tail());
+    let recovery = Recovery { is_new, n_segments, first_sequence, end: end_of_groups, dropped };
     Ok((end, recovery))
 }
 
@@ -103,7 +113,7 @@ fn settle(
     disk: &dyn Disk,
     groups: &Groups,
     rewrite_from: u64,
-    leftovers: &[&str],
+    (sealed_bytes, leftovers): (BTreeMap<u64, u64>, &[String]),
 ) -> Result<OpenEnd, JournalError> {
     let Checkpoint { sequence, chain } = groups.checkpoint();
     let link = Link { sequence, chain };
@@ -128,7 +138,9 @@ fn settle(
 
     let attest_file = AttestFile::open(disk).map_err(folder_failed("open the attestation in"))?;
     attest_file.write(&Attested { segment, link }).map_err(folder_failed("write the attestation in"))?;
-    Ok(OpenEnd { header: groups.segment_header().clone(), file, offset, link, attest_file })
+    let header = groups.segment_header().clone();
+    let first = header.oldest;
+    Ok(OpenEnd { header, first, sealed_bytes, file, offset, link, attest_file })
 }
 
 /// Writes and syncs the bytes of `file` from `start` to `end` as they are.
@@ -159,31 +171,40 @@ fn create_first(disk: &dyn Disk, kind: Kind) -> Result<(), JournalError> {
         chain: link.chain,
         salt: disk.salt(),
         previous_bytes: 0,
+        oldest: 1,
         compacted: None,
     };
     segment::create(disk, &header)?;
     segment::sync_names(disk)
 }
 
-/// Checks each segment's header and the lengths of the sealed ones, before the long walk, and gives all lengths by number.
-fn check_segments(disk: &dyn Disk, kind: Kind, last: u64) -> Result<BTreeMap<u64, u64>, JournalError> {
+/// Checks each segment's header and the lengths of the sealed ones, before the long walk. Gives all lengths by number, and
+/// the sequence of the first group.
+fn check_segments(
+    disk: &dyn Disk,
+    kind: Kind,
+    segments: RangeInclusive<u64>,
+) -> Result<(BTreeMap<u64, u64>, u64), JournalError> {
     let mut lengths = BTreeMap::new();
-    let mut previous_bytes = 0;
-    for number in 1..=last {
+    let (mut previous_bytes, mut first_sequence) = (Some(0).filter(|_| *segments.start() == 1), 0);
+    for number in segments {
         let segment = SegmentScan::open(disk, number)?;
         if segment.header.kind != kind {
             let (found, expected) = (segment.header.kind.to_string(), kind.to_string());
             return Err(JournalError::OtherKind { path: disk.folder().into(), found, expected });
         }
-        let (expected, found) = (segment.header.previous_bytes, previous_bytes);
-        if expected != found {
+        let expected = segment.header.previous_bytes;
+        if let Some(found) = previous_bytes.filter(|&found| expected != found) {
             let path = disk.folder().join(segment_name(number - 1));
             let offset = expected.min(found);
             return Err(JournalError::Damaged { path, offset, fault: Fault::Length { expected, found } });
         }
+        if lengths.is_empty() {
+            first_sequence = segment.header.first_sequence;
+        }
         let length = segment.frames.length()?;
-        previous_bytes = segment.sealed_bytes(length)?;
+        previous_bytes = Some(segment.sealed_bytes(length)?);
         lengths.insert(number, length);
     }
-    Ok(lengths)
+    Ok((lengths, first_sequence))
 }

@@ -17,6 +17,8 @@ pub struct Verified {
     pub n_segments: u64,
     /// Groups.
     pub n_groups: u64,
+    /// The first group: those before it were forgotten.
+    pub first_sequence: u64,
     /// Records.
     pub n_records: u64,
     /// Bytes of the records.
@@ -43,6 +45,7 @@ pub fn verify(disk: &Arc<dyn Disk>, mut visit: impl FnMut(&Group, u64)) -> Resul
         reader => reader?,
     };
     let mut groups = reader.groups()?;
+    let first_sequence = groups.checkpoint().sequence + 1;
     let (mut n_groups, mut n_records, mut record_bytes) = (0, 0, 0);
     while let Some(group) = groups.next().transpose()? {
         n_groups += 1;
@@ -54,11 +57,17 @@ pub fn verify(disk: &Arc<dyn Disk>, mut visit: impl FnMut(&Group, u64)) -> Resul
     }
     Ok(Verified {
         kind: reader.kind(),
-        n_segments: survey(&**disk)?.last,
+        n_segments: n_segments(&**disk)?,
         n_groups,
+        first_sequence,
         n_records,
         record_bytes,
         end: groups.checkpoint(),
         tail: groups.tail(),
     })
+}
+
+fn n_segments(disk: &dyn Disk) -> Result<u64, JournalError> {
+    let survey = survey(disk)?;
+    Ok(survey.last + 1 - survey.first)
 }

@@ -29,7 +29,7 @@ pub struct Options {
     pub free_bytes_min: u64,
     /// The zstd level at which groups are compressed; `None` leaves them as they are.
     pub compression: Option<i32>,
-    /// Ids that are kept in memory, at least, before the index writes them to the disk. After a crash up to four times as many
+    /// Ids, and rollups of series and hours, that are kept in memory, at least, before the index writes them to the disk. After a crash up to four times as many
     /// batches are read from the journal at the next start.
     pub run_ids: usize,
     /// Who writes the index and sees to retention: threads, or whoever records and opens.

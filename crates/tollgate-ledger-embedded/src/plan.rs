@@ -80,6 +80,7 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
                 plan.outcomes.extend(known.iter().map(|_| Outcome::Recorded));
                 // Nobody looks there any more after the last request.
                 if 0 < n_left {
+                    planner.batches.reserve(n_entries - plan.outcomes.len() + batches.ids.len());
                     planner.batches.extend(batches.ids.iter().copied());
                 }
                 Additions::Packed(batches)

@@ -12,7 +12,7 @@ use tollgate_rules::{Admitted, Digest};
 use tracing::warn;
 
 use crate::error::Unusable;
-use crate::index::{Already, Key, KeyMaker, Usage};
+use crate::index::{Adder, Already, Key, KeyMaker, Usage};
 use crate::record::{Record, RecordError, encode_batch};
 
 type KeySet = HashSet<Key, BuildHasherDefault<Already>>;
@@ -116,15 +116,15 @@ impl EmbeddedPreparer {
             Some(bench) => bench,
             None => Bench { packer: Packer::new(level)?, records: Records::default() },
         };
-        let mut usage = Usage::default();
+        let mut adder = Adder::default();
         for batch in batches() {
             bench.records.push_with(|bytes| encode_batch(bytes, batch, received));
-            usage.add(&self.keys, batch);
+            adder.add(&self.keys, batch);
         }
         let records = bench.packer.pack_records(&bench.records);
         bench.records.clear();
         self.benches.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
-        Ok(Some(PackedBatches { ids, records, usage }))
+        Ok(Some(PackedBatches { ids, records, usage: adder.finish() }))
     }
 }
 

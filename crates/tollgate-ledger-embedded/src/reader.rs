@@ -131,6 +131,6 @@ impl Reader for EmbeddedReader {
     }
 
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
-        Ok(self.index.with_facts(|facts| facts.acts.user(model_uuid).cloned()))
+        Ok(self.index.with_facts(|facts| facts.acts.user(model_uuid).map(Into::into)))
     }
 }

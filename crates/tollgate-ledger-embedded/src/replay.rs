@@ -8,7 +8,7 @@ use tollgate_rules::{Admitted, Digest, RecoverError};
 use tracing::warn;
 
 use crate::error::{Unusable, of_index, unusable};
-use crate::index::{Added, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode, Usage};
+use crate::index::{Added, Adder, Contradiction, Index, Key, KeyMaker, Upkeep, UpkeepMode};
 use crate::record::{Record, SetAside};
 
 /// The folder of the index, in that of the ledger.
@@ -160,9 +160,9 @@ impl Addition {
 
 /// What the index is told of additions, in their order.
 pub(crate) fn added(keys: &KeyMaker, additions: Vec<Addition>) -> impl Iterator<Item = Added> {
-    let mut usage = Usage::default();
-    additions.iter().filter_map(|addition| addition.batch.as_ref()).for_each(|batch| usage.add(keys, batch));
-    additions.into_iter().map(|addition| addition.added).chain([Added::Usage(usage)])
+    let mut adder = Adder::default();
+    additions.iter().filter_map(|addition| addition.batch.as_ref()).for_each(|batch| adder.add(keys, batch));
+    additions.into_iter().map(|addition| addition.added).chain([Added::Usage(adder.finish())])
 }
 
 fn decode(keys: &KeyMaker, record: &[u8]) -> Result<Addition, Unusable> {

@@ -153,7 +153,13 @@ impl Target {
                     if let StoredAct::Release { quarantine_id } = act {
                         // Each is released once.
                         let Some(id) = self.quarantine_ids.remove(quarantine_id) else {
-                            self.give_up(group, position, "it releases an element that is lost", from);
+                            self.leave_out(
+                                group,
+                                position,
+                                "it releases an element that is lost",
+                                Loss::Nothing,
+                                from,
+                            );
                             continue;
                         };
                         *quarantine_id = id;
@@ -181,6 +187,10 @@ impl Target {
 
     /// Notes a record that is stored as it was written, and cannot be used.
     fn give_up(&mut self, group: &Group, position: RecordPosition, why: &str, from: &dyn Disk) {
+        self.leave_out(group, position, why, Loss::Records, from);
+    }
+
+    fn leave_out(&mut self, group: &Group, position: RecordPosition, why: &str, loss: Loss, from: &dyn Disk) {
         let RecordPosition { sequence, index } = position;
         let at = group.position();
         self.unusable.push(Stretch {
@@ -189,7 +199,7 @@ impl Target {
             groups: Some(sequence..=sequence),
             n_records: Some(1),
             why: format!("record {index}: {why}"),
-            loss: Loss::Records,
+            loss,
         });
     }
 

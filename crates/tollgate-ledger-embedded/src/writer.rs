@@ -9,7 +9,7 @@ use tollgate_ledger::{Entry, LedgerError, Outcome, Prepared, Received, Remedy, W
 use tollgate_rules::Admitted;
 
 use crate::error::{at_append, of_index};
-use crate::index::{Added, Index, Key, KeyMaker, Upkeep, Usage};
+use crate::index::{Added, Adder, Index, Key, KeyMaker, Upkeep};
 use crate::plan::{Addition, Additions, Part, Plan, plan};
 use crate::prepare::PackedBatches;
 use crate::record::{encode_act, encode_batch, encode_quarantined};
@@ -158,9 +158,9 @@ impl Part {
             }
             Additions::Some(additions) => additions,
         };
-        let (mut added, mut usage) = (Vec::with_capacity(additions.len() + 1), Usage::default());
+        let (mut added, mut adder) = (Vec::with_capacity(additions.len() + 1), Adder::default());
         let mut batch_added = |key: Key, batch: &Admitted| {
-            usage.add(keys, batch);
+            adder.add(keys, batch);
             Added::Id { key, digest: batch.digest() }
         };
         for addition in additions {
@@ -175,7 +175,7 @@ impl Part {
                 }
             }
         }
-        added.push(Added::Usage(usage));
+        added.push(Added::Usage(adder.finish()));
         added
     }
 

@@ -86,7 +86,6 @@ mod time {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use tollgate_wire::Timestamp;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
     pub(super) fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(time)
     }

@@ -5,10 +5,10 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
 use tollgate_ledger::{
-    Counts, Entry, Ledger, LedgerError, MemoryLedger, ModelSummary, NothingToPrepare, Outcome, Page,
-    QuarantineItem, Reader, Received, Writer, conformance,
+    Act, BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError, MemoryLedger, ModelSummary,
+    NothingToPrepare, Outcome, Page, QuarantineItem, Reader, Received, Writer, conformance,
 };
-use tollgate_rules::BatchId;
+use tollgate_rules::{BatchId, Rollup, Select, Series, Visitor};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
@@ -24,6 +24,18 @@ enum Fault {
     IgnoresCursors,
     IgnoresLimits,
     SortsWithoutCase,
+    TakesRefusedBatches,
+    ReleasesAgain,
+    ForgetsThatItReleased,
+    KeepsClearedStatuses,
+    SortsUnitsWithoutCase,
+    RevokesWithoutCase,
+    KeepsTheFirstUser,
+    AddsRollupsTwice,
+    IgnoresHours,
+    IgnoresMeters,
+    IgnoresUnits,
+    TakesAnyCursor,
 }
 
 #[test]
@@ -40,6 +52,18 @@ fn each_fault_is_found() {
     check_found(Fault::IgnoresCursors, "models come in pages");
     check_found(Fault::IgnoresLimits, "quarantine comes in pages");
     check_found(Fault::SortsWithoutCase, "models come in pages");
+    check_found(Fault::TakesRefusedBatches, "a refused batch is set aside");
+    check_found(Fault::ReleasesAgain, "a released element leaves the quarantine");
+    check_found(Fault::ForgetsThatItReleased, "a released element leaves the quarantine");
+    check_found(Fault::KeepsClearedStatuses, "a status stands until another is set or it is cleared");
+    check_found(Fault::SortsUnitsWithoutCase, "statuses are in the order of units");
+    check_found(Fault::RevokesWithoutCase, "a credential is revoked for ever");
+    check_found(Fault::KeepsTheFirstUser, "the user declared last owns the model");
+    check_found(Fault::AddsRollupsTwice, "readings of one hour are one rollup");
+    check_found(Fault::IgnoresHours, "usage is selected");
+    check_found(Fault::IgnoresMeters, "usage is selected");
+    check_found(Fault::IgnoresUnits, "batches are listed by model and unit");
+    check_found(Fault::TakesAnyCursor, "a bad cursor is told");
 }
 
 #[track_caller]
@@ -83,7 +107,26 @@ impl Writer for Broken {
         let mut outcomes = Vec::new();
         for entry in group {
             let is_mistaken = matches!(&entry, Entry::Batch(batch) if self.mistakes(batch.id()));
+            let is_release = matches!(entry, Entry::Act(Act::Release { .. }));
+            let entry = match (self.fault, entry) {
+                (Fault::TakesRefusedBatches, Entry::Refused(batch, _)) => Entry::Batch(batch),
+                (Fault::RevokesWithoutCase, Entry::Act(Act::Revoke { credential_id })) => {
+                    Entry::Act(Act::Revoke { credential_id: credential_id.to_lowercase().into() })
+                }
+                (Fault::KeepsTheFirstUser, Entry::Act(Act::Declare { model_uuid, user })) => {
+                    let user = self.inner.declared_user(&model_uuid)?.unwrap_or(user);
+                    Entry::Act(Act::Declare { model_uuid, user })
+                }
+                (Fault::KeepsClearedStatuses, Entry::Act(Act::ClearStatus { model_uuid, .. })) => {
+                    // Of another unit, which has none.
+                    Entry::Act(Act::ClearStatus { model_uuid, unit_name: "cleared".into() })
+                }
+                (_, entry) => entry,
+            };
             let mut recorded = self.inner.record(vec![entry], received)?;
+            if self.fault == Fault::ReleasesAgain && is_release {
+                recorded = vec![Outcome::Recorded];
+            }
             if is_mistaken {
                 recorded = vec![Outcome::Duplicate];
             }
@@ -152,6 +195,67 @@ impl Reader for Broken {
         if self.fault == Fault::IgnoresLimits {
             page.limit = usize::MAX;
         }
-        self.inner.quarantine(&page)
+        let mut items = self.inner.quarantine(&page)?;
+        if self.fault == Fault::ForgetsThatItReleased {
+            items.iter_mut().for_each(|item| item.is_released = false);
+        }
+        Ok(items)
+    }
+
+    fn batches(&self, select: &BatchSelect, page: &Page) -> Result<BatchPage, LedgerError> {
+        let (mut select, mut page) = (select.clone(), page.clone());
+        match self.fault {
+            Fault::IgnoresUnits => select.unit_name = None,
+            Fault::TakesAnyCursor => {
+                page.cursor = page.cursor.filter(|cursor| cursor.parse::<usize>().is_ok())
+            }
+            _ => {}
+        }
+        self.inner.batches(&select, &page)
+    }
+
+    fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
+        let mut select = *select;
+        match self.fault {
+            Fault::IgnoresHours => (select.from_hour, select.to_hour) = (i64::MIN, i64::MAX),
+            Fault::IgnoresMeters => select.meter = None,
+            Fault::AddsRollupsTwice => return self.inner.usage(&select, &mut Twice(visitor)),
+            _ => {}
+        }
+        self.inner.usage(&select, visitor)
+    }
+
+    fn hand_status(&self, model_uuid: &str, unit_name: &str) -> Result<Option<HandStatus>, LedgerError> {
+        self.inner.hand_status(model_uuid, unit_name)
+    }
+
+    fn hand_statuses(&self, model_uuid: Option<&str>) -> Result<Vec<HandStatus>, LedgerError> {
+        let mut statuses = self.inner.hand_statuses(model_uuid)?;
+        if self.fault == Fault::SortsUnitsWithoutCase {
+            statuses.sort_by_key(|status| status.unit_name.to_lowercase());
+        }
+        Ok(statuses)
+    }
+
+    fn is_revoked(&self, credential_id: &str) -> Result<bool, LedgerError> {
+        self.inner.is_revoked(credential_id)
+    }
+
+    fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
+        self.inner.declared_user(model_uuid)
+    }
+}
+
+/// Shows everything twice.
+struct Twice<'a>(&'a mut dyn Visitor);
+
+impl Visitor for Twice<'_> {
+    fn series(&mut self, series: &Series<'_>) -> bool {
+        self.0.series(series)
+    }
+
+    fn rollup(&mut self, hour: i64, rollup: &Rollup) {
+        self.0.rollup(hour, rollup);
+        self.0.rollup(hour, rollup);
     }
 }

@@ -17,6 +17,7 @@
 mod admit;
 mod allowance;
 mod allowances;
+mod blake3_lanes;
 mod calendar;
 mod charm_url;
 mod compact;
@@ -41,7 +42,9 @@ mod usage;
 mod used;
 mod users;
 
-pub use admit::{Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, refuse};
+pub use admit::{
+    Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, judge_each, refuse,
+};
 pub use allowance::{Allowance, AllowanceError, AllowanceSettings};
 pub use allowances::{Account, Allowances, Subject};
 pub use calendar::{Calendar, CalendarError, Span, Window, WindowError};

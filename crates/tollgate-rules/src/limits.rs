@@ -32,6 +32,6 @@ pub const CREDENTIAL_CAVEATS_MAX: usize = 64;
 
 /// An id or a name as far as it is one: what is over its limit names nothing and is filed as if it were missing. Kept as it
 /// came, it would take whatever memory its sender likes, in every index and every answer.
-pub(crate) fn name_or_none(n_bytes_max: usize, text: &str) -> Box<str> {
-    if text.len() <= n_bytes_max { text.into() } else { Box::default() }
+pub(crate) fn within_or_none(n_bytes_max: usize, text: &str) -> &str {
+    if text.len() <= n_bytes_max { text } else { "" }
 }

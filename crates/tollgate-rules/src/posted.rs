@@ -1,20 +1,19 @@
 //! What is remembered of a posted element until its answer is written.
 
+use std::hash::Hash;
+
 use tollgate_wire::{BatchRef, Element};
 
-use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX, name_or_none};
-use crate::{BatchId, Reason, Verdict};
+use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX, within_or_none};
+use crate::{Reason, Verdict};
 
 /// What an answer needs to know of one element of a request, kept while the ledger has the element itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
-    /// Whose batch it is and which, as it said; both strings may be empty. What is too long to be an id is empty too, and so never
-    /// acknowledged.
-    pub id: BatchId,
-    /// The model's name, as it said.
-    pub model_name: Box<str>,
-    /// The unit, as it said; empty for a batch of the model itself.
-    pub unit_name: Box<str>,
+    /// The ids and names, one after the other: there are as many of them as batches, and each would be an allocation.
+    texts: Box<str>,
+    /// Where in `texts` the model's uuid, the batch's and the model's name end; the rest is the unit's name.
+    ends: [u16; 3],
     /// Whether JEM or JIMM posted it, which want an answer by user.
     pub from_jimm: bool,
     /// Why it went to quarantine, when it did. A conflict becomes known only from the ledger: set it then.
@@ -44,17 +43,53 @@ impl Posted {
                 )
             }
         };
-        let [model_uuid, batch_uuid, model_name, unit_name] = names;
-        Self {
-            id: BatchId {
-                model_uuid: name_or_none(ID_BYTES_MAX, model_uuid),
-                batch_uuid: name_or_none(ID_BYTES_MAX, batch_uuid),
-            },
-            model_name: name_or_none(NAME_BYTES_MAX, model_name),
-            unit_name: name_or_none(NAME_BYTES_MAX, unit_name),
-            from_jimm,
-            quarantined,
-        }
+        let bytes_max = [ID_BYTES_MAX, ID_BYTES_MAX, NAME_BYTES_MAX, NAME_BYTES_MAX];
+        let texts: [&str; 4] = std::array::from_fn(|index| within_or_none(bytes_max[index], names[index]));
+        let mut end = 0;
+        let ends = [0, 1, 2].map(|index: usize| {
+            end += texts[index].len();
+            u16::try_from(end).expect("the limits of ids and names are far below 64 KiB")
+        });
+        Self { texts: texts.concat().into(), ends, from_jimm, quarantined }
+    }
+
+    /// Whose batch it is, as it said; may be empty. What is too long to be an id is empty too, and so never acknowledged.
+    #[must_use]
+    pub fn model_uuid(&self) -> &str {
+        &self.texts[..self.end(0)]
+    }
+
+    /// Which batch it is, as [`Posted::model_uuid`].
+    #[must_use]
+    pub fn batch_uuid(&self) -> &str {
+        &self.texts[self.end(0)..self.end(1)]
+    }
+
+    /// The model's name, as it said.
+    #[must_use]
+    pub fn model_name(&self) -> &str {
+        &self.texts[self.end(1)..self.end(2)]
+    }
+
+    /// The unit, as it said; empty for a batch of the model itself.
+    #[must_use]
+    pub fn unit_name(&self) -> &str {
+        &self.texts[self.end(2)..]
+    }
+
+    /// Equal when both ids are.
+    pub(crate) fn identity(&self) -> impl Eq + Hash {
+        (&self.texts[..self.end(1)], self.ends[0])
+    }
+
+    /// How many bytes of text are remembered.
+    #[must_use]
+    pub fn n_text_bytes(&self) -> usize {
+        self.texts.len()
+    }
+
+    fn end(&self, index: usize) -> usize {
+        usize::from(self.ends[index])
     }
 }
 

@@ -43,7 +43,7 @@ impl Stands for Unlimited {
     }
 
     fn user(&self, posted: &Posted) -> Option<Box<str>> {
-        owner(&posted.model_name).map(Into::into)
+        owner(posted.model_name()).map(Into::into)
     }
 }
 
@@ -83,11 +83,11 @@ pub fn response(
     let mut responses = EnvironmentResponses::default();
     let mut acknowledged = HashSet::with_capacity(posted.len());
     for element in posted {
-        if acknowledged.insert(&element.id) {
-            responses.ack(&element.id.model_uuid, &element.id.batch_uuid);
+        if acknowledged.insert(element.identity()) {
+            responses.ack(element.model_uuid(), element.batch_uuid());
         }
     }
-    for ((model_uuid, unit_name), by_request) in unit_standings(posted) {
+    for ((unit_name, model_uuid), by_request) in unit_standings(posted) {
         // What became of the unit's batches is said in any case.
         let standing = match unit_standing(stands, model_uuid, unit_name) {
             Ok(standing) => standing.worst(by_request),
@@ -120,12 +120,12 @@ pub fn user_responses(uuid: String, posted: &[Posted], stands: &impl Stands) -> 
         let user = stands.user(element).unwrap_or_default();
         let standing = standings.entry(user.clone()).or_default();
         *standing = std::mem::take(standing)
-            .worst(model_standing(stands, &element.id.model_uuid).unwrap_or_default())
+            .worst(model_standing(stands, element.model_uuid()).unwrap_or_default())
             .worst(Standing::by(element));
-        let can_be_acknowledged = !element.id.batch_uuid.is_empty() && !element.id.model_uuid.is_empty();
-        if can_be_acknowledged && acknowledged.insert((user.clone(), &element.id.batch_uuid)) {
+        let can_be_acknowledged = !element.batch_uuid().is_empty() && !element.model_uuid().is_empty();
+        if can_be_acknowledged && acknowledged.insert((user.clone(), element.batch_uuid())) {
             let response = responses.0.entry(user.into()).or_default();
-            response.acks.push(element.id.batch_uuid.to_string());
+            response.acks.push(element.batch_uuid().to_owned());
         }
     }
     for (user, standing) in standings {

@@ -33,7 +33,7 @@ impl Standing {
     #[must_use]
     pub(crate) fn by(posted: &Posted) -> Self {
         let Some(reason) = &posted.quarantined else { return Self::default() };
-        let batch = match &*posted.id.batch_uuid {
+        let batch = match posted.batch_uuid() {
             "" => "a batch".to_owned(),
             uuid => format!("batch {}", excerpt(uuid).escape_debug()),
         };
@@ -41,15 +41,15 @@ impl Standing {
     }
 }
 
-/// Where each unit of a request stands, by model uuid and unit name. Elements that name no model or no unit have no
+/// Where each unit of a request stands, by unit name and model uuid: names differ where models mostly are one. Elements that name no model or no unit have no
 /// place in it.
 pub(crate) fn unit_standings(posted: &[Posted]) -> BTreeMap<(&str, &str), Standing> {
     let mut standings = BTreeMap::<_, Standing>::new();
     for element in posted {
-        if element.id.model_uuid.is_empty() || element.unit_name.is_empty() {
+        if element.model_uuid().is_empty() || element.unit_name().is_empty() {
             continue;
         }
-        let standing = standings.entry((&*element.id.model_uuid, &*element.unit_name)).or_default();
+        let standing = standings.entry((element.unit_name(), element.model_uuid())).or_default();
         *standing = std::mem::take(standing).worst(Standing::by(element));
     }
     standings

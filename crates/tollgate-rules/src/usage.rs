@@ -138,7 +138,7 @@ impl FromStr for Across {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UsageQuery {
     /// Of this meter alone; otherwise there are rows for each.
     pub meter: Option<Box<str>>,

@@ -160,7 +160,7 @@ fn what_is_too_long_to_be_a_name_names_nothing() {
         let document = Document::new(body.as_bytes());
         let elements = document.batches().expect("the body is an array");
         let posted = Posted::new(&elements[0], &judge(&elements[0]));
-        assert_eq!((&*posted.id.model_uuid, &*posted.id.batch_uuid, &*posted.unit_name), ("", "", ""));
+        assert_eq!((posted.model_uuid(), posted.batch_uuid(), posted.unit_name()), ("", "", ""));
     }
 }
 

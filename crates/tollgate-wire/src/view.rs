@@ -273,6 +273,12 @@ impl<'a> Document<'a> {
         Self { body, text: document::repair(body), kept_max: usize::MAX }
     }
 
+    /// Takes a posted body that is known to be UTF-8.
+    #[must_use]
+    pub fn of_text(text: &'a str) -> Self {
+        Self { body: text.as_bytes(), text: Cow::Borrowed(text), kept_max: usize::MAX }
+    }
+
     /// The same document, of which at most `kept_max` metrics of one batch, labels of one metric or bytes of one array are kept.
     /// An element with more is an error like any other.
     ///

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Response, StatusCode, Url};
-use serde::Deserialize;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::exit;
+use crate::listing::Listing;
 
-/// Rows asked for at a time: the most that a collector gives.
-const PAGE_ROWS: usize = 1_000;
 /// How long one page may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -72,34 +71,81 @@ impl Admin {
     /// Hands over every row of a listing, a page at a time, to its end.
     pub(crate) async fn each_page<T: DeserializeOwned>(
         &self,
-        listing: &str,
+        listing: &Listing,
         mut take: impl FnMut(Vec<T>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut url = self.base.clone();
-        // Whatever path the address had stays in front: it may be behind a proxy.
-        let path = format!("{}/api/v1/{listing}", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        let path = listing.path;
+        let url = self.url(&[path]);
         let mut cursor: Option<String> = None;
         loop {
-            let mut query = vec![("limit", PAGE_ROWS.to_string())];
+            let mut query = vec![("limit", listing.page_rows.to_string())];
+            query.extend(listing.parameters.iter().map(|(name, value)| (&**name, value.clone())));
             query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
             let request = self.client.get(url.clone()).query(&query);
-            let answer = request
-                .send()
-                .await
-                .map_err(reqwest::Error::without_url)
-                .with_context(|| format!("reach the collector at {} (is it running?)", self.base))?;
-            let page: Rows<T> = decode(answer).await.with_context(|| format!("list {listing} of {url}"))?;
+            let answer = self.answer(request).await?;
+            let page: Rows<T> = decode(answer).await.with_context(|| format!("list {path} of {url}"))?;
             take(page.rows)?;
             match page.next_cursor {
                 Some(next) if Some(&next) == cursor.as_ref() => {
-                    bail!("list {listing} of {url}: the collector gives the same page again and again");
+                    bail!("list {path} of {url}: the collector gives the same page again and again");
                 }
                 Some(next) => cursor = Some(next),
                 None => return Ok(()),
             }
         }
     }
+
+    /// What is at a path; each of its segments is escaped.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> anyhow::Result<T> {
+        let url = self.url(segments);
+        let answer = self.answer(self.client.get(url.clone())).await?;
+        decode(answer).await.with_context(|| format!("ask for {url}"))
+    }
+
+    /// Has something done, and gives what the collector says about it.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let url = self.url(segments);
+        let answer = self.answer(self.client.request(method, url.clone()).json(body)).await?;
+        decode(answer).await.with_context(|| format!("change {url}"))
+    }
+
+    /// Takes something away.
+    pub(crate) async fn delete(&self, segments: &[&str]) -> anyhow::Result<()> {
+        let url = self.url(segments);
+        let answer = self.answer(self.client.delete(url.clone())).await?;
+        if answer.status() == StatusCode::NO_CONTENT {
+            return Ok(());
+        }
+        decode::<serde_json::Value>(answer).await.map(drop).with_context(|| format!("delete {url}"))
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        // Whatever path the address had stays in front: it may be behind a proxy.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v1"]).extend(segments);
+        }
+        url
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let answer = request.send().await.map_err(reqwest::Error::without_url);
+        answer.with_context(|| format!("reach the collector at {} (is it running?)", self.base))
+    }
+}
+
+/// Waits for what a command does over the network.
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start a network thread")?;
+    runtime.block_on(work)
 }
 
 async fn decode<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
@@ -109,9 +155,11 @@ async fn decode<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
         return serde_json::from_slice(&body)
             .context("decode the answer; is this the admin listener of a collector?");
     }
-    match serde_json::from_slice::<Problem>(&body) {
-        Ok(Problem { title, detail }) if detail.is_empty() => bail!("get an answer: {status}: {title}"),
-        Ok(Problem { title, detail }) => bail!("get an answer: {status}: {title}: {detail}"),
-        Err(_) => bail!("get an answer: {status}"),
-    }
+    let told = match serde_json::from_slice::<Problem>(&body) {
+        Ok(Problem { title, detail }) if detail.is_empty() => format!("get an answer: {status}: {title}"),
+        Ok(Problem { title, detail }) => format!("get an answer: {status}: {title}: {detail}"),
+        Err(_) => format!("get an answer: {status}"),
+    };
+    // What the collector does not understand comes from a flag.
+    Err(if status == StatusCode::BAD_REQUEST { exit::usage(told) } else { anyhow::Error::msg(told) })
 }

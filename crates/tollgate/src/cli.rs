@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, check, completions, config, credential, demo, export, man, models, quarantine, salvage, serve,
-    verify,
+    agent, backup, check, completions, config, credential, demo, export, man, meter_status, models,
+    quarantine, record, salvage, send, serve, spool, status, usage, verify,
 };
 
 /// Usage metering: batches in, durable acknowledgements and meter statuses out.
@@ -38,12 +38,19 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Check(check::Args),
+    Usage(usage::Args),
+    Status(status::Args),
     Models(models::Args),
     Quarantine(quarantine::Args),
     Verify(verify::Args),
     Export(export::Args),
     Backup(backup::Args),
     Salvage(salvage::Args),
+    Record(record::Args),
+    Send(send::Args),
+    Spool(spool::Args),
+    MeterStatus(meter_status::Args),
+    Agent(agent::Args),
     Credential(credential::Args),
     Config(config::Args),
     Completions(completions::Args),

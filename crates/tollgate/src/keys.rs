@@ -11,10 +11,10 @@ use tollgate_rules::KeyRing;
 /// Bytes of a key file. A key has some 80.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Others may do nothing with it, and the group may not write it.
+/// Others may do nothing with it, and the group may only read it: services are often given their secrets by group.
 const FORBIDDEN_MODE: u32 = 0o027;
 
-/// Reads the keys in a file, which nobody else may be able to read.
+/// Reads the keys in a file, which only its owner and group may be able to read.
 pub(crate) fn read(path: &Path) -> anyhow::Result<KeyRing> {
     read_text(path)
         .and_then(|text| Ok(KeyRing::parse(&text)?))
@@ -27,7 +27,7 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
     let mode = file.metadata()?.permissions().mode();
     if mode & FORBIDDEN_MODE != 0 {
         bail!(
-            "others than its owner can read or change it (mode {:03o}), and so make credentials: run `chmod 600 {}`, and make new \
+            "others than its owner and group can read it, or others than its owner change it (mode {:03o}), and so make credentials: run `chmod 600 {}`, and make new \
              keys if they may have",
             mode & 0o777,
             path.display()

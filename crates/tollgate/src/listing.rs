@@ -8,9 +8,10 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::admin::{Address, Admin};
+use crate::admin::{Address, Admin, block_on};
 use crate::exit::Exit;
 use crate::output;
+use crate::words::harmless;
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -34,33 +35,50 @@ pub(crate) struct Flags {
     format: Format,
 }
 
+/// A listing of a collector, and how its rows are laid out.
+pub(crate) struct Listing {
+    /// The last part of the path under `/api/v1/`.
+    pub(crate) path: &'static str,
+    /// What is asked for.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Rows asked for at a time: the most that the collector gives.
+    pub(crate) page_rows: usize,
+    /// The columns of the table; numbers, which stand on the right, are marked.
+    pub(crate) columns: Vec<(String, CellAlignment)>,
+    /// The names of the CSV columns.
+    pub(crate) csv_columns: Vec<String>,
+}
+
+impl Listing {
+    /// One without parameters.
+    pub(crate) fn new(path: &'static str, columns: &[(&str, CellAlignment)], csv_columns: &[&str]) -> Self {
+        Self {
+            path,
+            parameters: Vec::new(),
+            page_rows: 1_000,
+            columns: columns.iter().map(|(name, alignment)| ((*name).to_owned(), *alignment)).collect(),
+            csv_columns: csv_columns.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// What can be listed.
 pub(crate) trait Row: Serialize + DeserializeOwned {
-    /// The last part of the path under `/api/v1/`.
-    const LISTING: &str;
-    /// The columns of the table; numbers, which stand on the right, are marked.
-    const COLUMNS: &[(&str, CellAlignment)];
     /// The cells of the table, printable.
-    fn cells(&self) -> Vec<String>;
-    /// The names of the CSV columns.
-    const CSV_COLUMNS: &[&str];
+    fn cells(&self, listing: &Listing) -> Vec<String>;
     /// One or more lines of CSV.
-    fn csv(&self) -> Vec<Vec<String>>;
+    fn csv(&self, listing: &Listing) -> Vec<Vec<String>>;
 }
 
 /// Lists all rows.
-pub(crate) fn run<T: Row>(flags: &Flags) -> anyhow::Result<Exit> {
+pub(crate) fn run<T: Row>(flags: &Flags, listing: &Listing) -> anyhow::Result<Exit> {
     let admin = Admin::new(&flags.address)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start a network thread")?;
     let mut out = output::stdout();
-    runtime.block_on(async {
+    block_on(async {
         match flags.format {
-            Format::Table => table::<T>(&admin, &mut out).await,
-            Format::Json => json::<T>(&admin, &mut out).await,
-            Format::Csv => csv::<T>(&admin, &mut out).await,
+            Format::Table => table::<T>(&admin, listing, &mut out).await,
+            Format::Json => json::<T>(&admin, listing, &mut out).await,
+            Format::Csv => csv::<T>(&admin, listing, &mut out).await,
         }
     })?;
     out.flush().context("write the rows")?;
@@ -68,13 +86,14 @@ pub(crate) fn run<T: Row>(flags: &Flags) -> anyhow::Result<Exit> {
 }
 
 /// All rows at once: the widths depend on every row.
-async fn table<T: Row>(admin: &Admin, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut table = plain_table(T::COLUMNS);
+async fn table<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) -> anyhow::Result<()> {
+    let columns: Vec<_> = listing.columns.iter().map(|(name, alignment)| (&**name, *alignment)).collect();
+    let mut table = plain_table(&columns);
     let add = |rows: Vec<T>| {
-        table.add_rows(rows.iter().map(Row::cells));
+        table.add_rows(rows.iter().map(|row| row.cells(listing)));
         Ok(())
     };
-    admin.each_page(T::LISTING, add).await?;
+    admin.each_page(listing, add).await?;
     writeln!(out, "{}", table.trim_fmt()).context("write the table")
 }
 
@@ -95,7 +114,7 @@ pub(crate) fn plain_table(columns: &[(&str, CellAlignment)]) -> Table {
     table
 }
 
-async fn json<T: Row>(admin: &Admin, out: &mut impl Write) -> anyhow::Result<()> {
+async fn json<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) -> anyhow::Result<()> {
     let mut n_rows = 0_u64;
     write!(out, "[").context("write the rows")?;
     let write = |rows: Vec<T>| {
@@ -106,19 +125,19 @@ async fn json<T: Row>(admin: &Admin, out: &mut impl Write) -> anyhow::Result<()>
         }
         Ok(())
     };
-    admin.each_page(T::LISTING, write).await?;
+    admin.each_page(listing, write).await?;
     writeln!(out, "\n]").context("write the rows")
 }
 
-async fn csv<T: Row>(admin: &Admin, out: &mut impl Write) -> anyhow::Result<()> {
+async fn csv<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(T::CSV_COLUMNS).context("write the names")?;
+    writer.write_record(&listing.csv_columns).context("write the names")?;
     let write = |rows: Vec<T>| {
-        for line in rows.iter().flat_map(Row::csv) {
-            writer.write_record(&line).context("write a row")?;
+        for line in rows.iter().flat_map(|row| row.csv(listing)) {
+            writer.write_record(line.iter().map(|cell| harmless(cell).into_owned())).context("write a row")?;
         }
         Ok(())
     };
-    admin.each_page(T::LISTING, write).await?;
+    admin.each_page(listing, write).await?;
     writer.flush().context("write the rows")
 }

@@ -27,6 +27,13 @@ impl Bar {
         Self(bar.with_style(ProgressStyle::with_template(style).expect("the template above is well formed")))
     }
 
+    /// For so many batches.
+    pub(crate) fn up_to(what: &'static str, n_batches: u64) -> Self {
+        let bar = ProgressBar::new(n_batches).with_message(what);
+        let style = "{msg} {wide_bar:.dim} {human_pos} of {human_len} batches, {per_sec}, {eta} left";
+        Self(bar.with_style(ProgressStyle::with_template(style).expect("the template above is well formed")))
+    }
+
     /// One batch more.
     pub(crate) fn count(&self) {
         self.0.inc(1);

@@ -1,10 +1,20 @@
 //! Text for people.
 
+use std::borrow::Cow;
+
 use indicatif::HumanCount;
+use tollgate_wire::Timestamp;
 
 /// A number with its noun: `1 batch`, `2,000 batches`.
 pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(n), if n == 1 { one } else { many })
+}
+
+/// A time in milliseconds since 1970, in UTC.
+pub(crate) fn time(milliseconds: i64) -> String {
+    let nanoseconds = u32::try_from(milliseconds.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+    Timestamp::from_unix(milliseconds.div_euclid(1000), nanoseconds)
+        .map_or_else(|| format!("{milliseconds} ms"), |time| time.to_string())
 }
 
 /// Bytes as hexadecimal digits.
@@ -22,15 +32,36 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// A cell of CSV. A spreadsheet takes one that begins like a formula for one, and whoever sent a name chose its beginning: an
+/// apostrophe keeps it a text.
+pub(crate) fn harmless(cell: &str) -> Cow<'_, str> {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}").into() } else { cell.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (cell, expected) in [("=1+1", "'=1+1"), ("@x", "'@x"), ("\tx", "'\tx"), ("a=1", "a=1"), ("", "")]
+        {
+            assert_eq!(harmless(cell), expected);
+        }
+    }
 
     #[test]
     fn a_number_has_its_noun() {
         assert_eq!(count(0, "batch", "batches"), "0 batches");
         assert_eq!(count(1, "batch", "batches"), "1 batch");
         assert_eq!(count(2_000, "batch", "batches"), "2,000 batches");
+    }
+
+    #[test]
+    fn a_time_is_in_utc() {
+        assert_eq!(time(1_800_000_000_123), "2027-01-15T08:00:00.123Z");
+        assert_eq!(time(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(time(i64::MAX), "9223372036854775807 ms");
     }
 
     #[test]

@@ -80,6 +80,9 @@ func collect(ctx context.Context, p *program) (figures string, err error) {
 	if err := r.refused(ctx, p, raw); err != nil {
 		return "", err
 	}
+	if err := r.revoked(ctx, p); err != nil {
+		return "", err
+	}
 	nFlips, err := r.flipped(raw)
 	if err != nil {
 		return "", err
@@ -175,6 +178,35 @@ func (r *run) refused(ctx context.Context, p *program, raw []byte) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// revoked takes a credential back that a batch was recorded with. The next one
+// with it is refused, and the first stays recorded.
+func (r *run) revoked(ctx context.Context, p *program) error {
+	credential, err := p.mint(ctx, "--model", model)
+	if err != nil {
+		return err
+	}
+	before := of("before", "metered/0", charm, []byte(credential))
+	if err := r.want("GREEN", before); err != nil {
+		return err
+	}
+	var made macaroon.Macaroon
+	if err := json.Unmarshal([]byte(credential), &made); err != nil {
+		return err
+	}
+	id := strings.Fields(string(made.Id()))[3]
+	if _, err := p.run(ctx, nil, "credential", "revoke", id, "--url", "http://"+r.collector.admin); err != nil {
+		return err
+	}
+	if err := r.want("RED", of("after", "metered/0", charm, []byte(credential))); err != nil {
+		return err
+	}
+	if err := r.want("GREEN", before); err != nil {
+		return fmt.Errorf("have a recorded batch acknowledged again: %w", err)
+	}
+	r.nRecorded-- // It was the same one.
 	return nil
 }
 

@@ -54,6 +54,48 @@ async fn statuses_are_set_shown_and_cleared() {
 }
 
 #[tokio::test]
+async fn a_status_of_a_model_without_a_batch_shows() {
+    let running = Running::start().await;
+    for model in ["b", "d"] {
+        running.post("/metrics", json!([batch(model, "1", "web/0", "1")]).to_string()).await;
+    }
+    for (path, body) in [
+        ("/api/v1/models/a/status", json!({"status": "RED"})),
+        ("/api/v1/models/c/units/web/0/status", json!({"status": "AMBER"})),
+        ("/api/v1/models/d/status", json!({"status": "RED", "for_seconds": 3_600})),
+    ] {
+        assert_eq!(ask(&running, "PUT", path, &body.to_string()).await.status, 200);
+    }
+    let mut listed = Vec::new();
+    let mut path = "/api/v1/statuses?limit=1".to_owned();
+    loop {
+        let page = running.get(&path).await.json();
+        for row in page["rows"].as_array().expect("rows") {
+            let fields = ["model_uuid", "unit_name", "status", "source"];
+            listed.push(fields.map(|field| row[field].as_str().expect("a text").to_owned()).join(" "));
+        }
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/statuses?limit=1&cursor={cursor}");
+    }
+    assert_eq!(
+        listed,
+        ["a  RED hand", "b  GREEN default", "c  GREEN default", "c web/0 AMBER hand", "d  RED hand"]
+    );
+    // And beside what a model used.
+    let model = running.get("/api/v1/models/d").await.json();
+    assert_eq!((&model["statuses"][0]["status"], &model["n_batches"]), (&json!("RED"), &json!(1)));
+    assert_eq!(running.get("/api/v1/models/b").await.json()["statuses"], json!([]));
+}
+
+#[tokio::test]
+async fn every_unit_that_a_batch_can_name_can_have_a_status() {
+    let running = Running::start().await;
+    let path = |n_bytes: usize| format!("/api/v1/models/m/units/{}/status", "u".repeat(n_bytes));
+    assert_eq!(ask(&running, "PUT", &path(1_024), r#"{"status":"RED"}"#).await.status, 200);
+    ask(&running, "PUT", &path(1_025), r#"{"status":"RED"}"#).await.problem(400, "bad-parameter");
+}
+
+#[tokio::test]
 async fn a_status_that_is_none_is_refused() {
     let running = Running::start().await;
     let long = json!({"status": "RED", "info": "x".repeat(2_000)}).to_string();

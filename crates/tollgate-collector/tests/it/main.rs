@@ -6,6 +6,7 @@ mod bad_input;
 mod credentials;
 mod failures;
 mod harness;
+mod openapi;
 mod posts;
 mod slow;
 mod standings;

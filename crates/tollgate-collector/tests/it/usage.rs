@@ -103,6 +103,7 @@ async fn csv_is_for_spreadsheets_and_safe_in_them() {
     let query = "/api/v1/usage?group_by=model&meter=%40sum";
     let answer = client.request("GET", query, &["accept: text/csv"], b"").await;
     assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(
         answer.text(),
         "start,end,meter,model,value,count\n\
@@ -138,6 +139,37 @@ async fn pages_of_usage_follow_one_another() {
 }
 
 #[tokio::test]
+async fn readings_that_come_between_two_pages_lose_no_row() {
+    let running = used().await;
+    let path = "/api/v1/usage?group_by=model,unit&limit=3";
+    let first = running.get(path).await.json();
+    let early = batch("n", "2", "web/0", &[("requests", "1", "2020-01-01T00:00:00Z", Value::Null)]);
+    assert_eq!(running.post("/metrics", json!([early]).to_string()).await.acks("n"), ["2"]);
+    let cursor = first["next_cursor"].as_str().expect("another page");
+    let second = running.get(&format!("{path}&cursor={cursor}")).await.json();
+    let models: Vec<&Value> =
+        [&first, &second].iter().flat_map(|page| page["rows"].as_array().expect("rows")).collect();
+    let names: Vec<String> =
+        models.iter().map(|row| format!("{}{}{}", row["meter"], row["model"], row["unit"])).collect();
+    assert_eq!(
+        names.join(" ").replace('"', " ").split_whitespace().collect::<Vec<_>>().join(" "),
+        "requests m web/0 requests m web/1 requests n web/0 stored m web/0"
+    );
+}
+
+#[tokio::test]
+async fn a_cursor_is_for_the_question_that_gave_it() {
+    let running = used().await;
+    let page = running.get("/api/v1/usage?group_by=model&limit=1").await.json();
+    let cursor = page["next_cursor"].as_str().expect("another page");
+    let again = |query: &str| format!("/api/v1/usage?{query}&cursor={cursor}");
+    assert_eq!(running.get(&again("group_by=model&limit=9")).await.status, 200);
+    for other in ["group_by=unit", "group_by=model&window=day", "group_by=model&tz=Europe/Berlin"] {
+        running.get(&again(other)).await.problem(400, "bad-parameter");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_understood_is_refused_with_what_is() {
     let running = used().await;
     for (query, expected) in [
@@ -156,8 +188,8 @@ async fn what_is_not_understood_is_refused_with_what_is() {
         ("tz=Asia/Kolkata&window=day", "which is not a whole number of hours"),
         ("limit=0", "limit 0 is outside 1 to 100000"),
         ("limit=100001", "limit 100001 is outside 1 to 100000"),
-        ("cursor=5", "cursor is not one that this listing gave"),
-        ("cursor=5b5d", "cursor is not one that this listing gave"),
+        ("cursor=5", "cursor is not one that this very question gave"),
+        ("cursor=5b5d", "cursor is not one that this very question gave"),
         ("format=xml", "format \"xml\" is neither json nor csv"),
     ] {
         let problem = running.get(&format!("/api/v1/usage?{query}")).await.problem(400, "bad-parameter");

@@ -54,7 +54,8 @@ pub struct SealedSegment {
 /// When the folder or the header of a segment cannot be read, or a length is not what it was.
 pub fn sealed_segments(disk: &dyn Disk) -> Result<Vec<SealedSegment>, JournalError> {
     let mut sealed: Vec<SealedSegment> = Vec::new();
-    for number in 1..=survey(disk)?.last {
+    let survey = survey(disk)?;
+    for number in survey.first..=survey.last {
         let segment = SegmentScan::open(disk, number)?;
         let first_sequence = segment.header.first_sequence;
         if let Some(previous) = sealed.last_mut() {
@@ -145,7 +146,8 @@ impl Compactor {
     ) -> Result<u64, JournalError> {
         let _turn = self.shared.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = &*self.disk;
-        if number == 0 || survey(disk)?.last <= number {
+        let survey = survey(disk)?;
+        if number < survey.first || survey.last <= number {
             return Err(JournalError::NotSealed { path: disk.folder().into(), number });
         }
         let old = SegmentScan::open(disk, number)?;

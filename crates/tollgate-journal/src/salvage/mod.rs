@@ -14,6 +14,7 @@ use crate::format::{segment_name, segment_number};
 use crate::frame::{FrameHeader, Link};
 use crate::pack::Unpacker;
 use crate::scan::{FrameScan, Stop};
+use crate::segment;
 use crate::{Disk, Fault, Group, JournalError, Kind};
 
 use search::{Run, Search};
@@ -71,8 +72,11 @@ pub fn salvage<E: From<JournalError>>(
     if numbers.is_empty() {
         return Err(JournalError::Missing { path: disk.folder().into() }.into());
     }
+    let (oldest, oldest_sequence) = begin(disk, &numbers)?;
+    // What was forgotten and not removed yet is nobody's loss.
+    numbers.retain(|&number| oldest <= number);
     let mut search = Search::default();
-    let mut expected = 1;
+    let mut expected = oldest;
     for number in numbers {
         if expected < number {
             search.miss_files(disk, expected);
@@ -85,7 +89,9 @@ pub fn salvage<E: From<JournalError>>(
     search.know(attested.map_or(0, |attested| attested.link.sequence));
 
     let Search { kind, runs, damage, last_known, .. } = search;
-    let mut given = Giver { disk, visit, next: 1, link: None, n_groups: 0, n_records: 0, damage };
+    let first_found = runs.iter().map(|run| *run.sequences.start()).min();
+    let next = oldest_sequence.or(first_found).unwrap_or(1);
+    let mut given = Giver { disk, visit, next, link: None, n_groups: 0, n_records: 0, damage };
     let mut missing = given.give_all(runs)?;
     if given.next <= last_known {
         missing.push(given.next..=last_known);
@@ -93,6 +99,26 @@ pub fn salvage<E: From<JournalError>>(
     let Giver { n_groups, n_records, mut damage, .. } = given;
     damage.sort_by(|one, other| one.path.cmp(&other.path).then(one.offsets.start.cmp(&other.offsets.start)));
     Ok(Salvaged { kind, n_groups, n_records, missing, damage })
+}
+
+/// The segment that the journal begins with, as the last intact header says, and its first group when that can be told.
+fn begin(disk: &dyn Disk, numbers: &[u64]) -> Result<(u64, Option<u64>), JournalError> {
+    let header = |number: u64| match segment::open_to_read(disk, number) {
+        Ok((_, header)) => Ok(Some(header)),
+        // What the disk cannot read is like what is damaged.
+        Err(JournalError::Damaged { .. } | JournalError::Disk { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    for &number in numbers.iter().rev() {
+        if let Some(newest) = header(number)? {
+            let first_sequence = match newest.oldest {
+                1 => Some(1),
+                oldest => header(oldest)?.map(|oldest| oldest.first_sequence),
+            };
+            return Ok((newest.oldest, first_sequence));
+        }
+    }
+    Ok((1, Some(1)))
 }
 
 /// Gives groups in order.

@@ -8,6 +8,7 @@ mod common;
 mod compaction;
 mod damage;
 mod faults;
+mod forgetting;
 mod model;
 mod power;
 mod salvage;

@@ -16,11 +16,13 @@ pub(crate) struct Model {
     in_flight: Option<Group>,
     n_made: usize,
     options: Options,
+    /// Groups before this one may be gone, counted from 0 in `durable`.
+    n_given_up: usize,
 }
 
 impl Model {
     pub(crate) fn new(disk: SimDisk, options: Options) -> Self {
-        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0, options }
+        Self { disk, durable: Vec::new(), in_flight: None, n_made: 0, options, n_given_up: 0 }
     }
 
     /// Opens the journal and compares what it holds; `Ok(None)` when the disk failed meanwhile.
@@ -38,10 +40,15 @@ impl Model {
         }
         let mut with_in_flight = self.durable.clone();
         with_in_flight.extend(self.in_flight.take());
-        if !are_the_same(&groups, &self.durable) && !are_the_same(&groups, &with_in_flight) {
+        // Of what was given up, any number may be gone.
+        let is_found = |n_gone: usize| {
+            are_the_same(&groups, &self.durable[n_gone..]) || are_the_same(&groups, &with_in_flight[n_gone..])
+        };
+        let Some(n_gone) = (0..=self.n_given_up).find(|&n_gone| is_found(n_gone)) else {
             let (n_durable, n_found) = (self.durable.len(), groups.len());
             return Err(format!("{n_durable} groups were durable; {n_found} are there, or others"));
-        }
+        };
+        self.n_given_up -= n_gone;
         // What was compacted may not become whole again, so what is there now is what has to be there.
         self.durable = groups;
         Ok(Some(journal))
@@ -62,6 +69,19 @@ impl Model {
             // Closed, when the name of an earlier one may be lost.
             Ok(_) | Err(JournalError::Disk { .. } | JournalError::Closed { .. }) => Ok(()),
             Err(error) => Err(format!("a segment cannot be compacted: {error}")),
+        }
+    }
+
+    /// Forgets some of the oldest groups; `false` when the disk failed.
+    fn forget(&mut self, journal: &mut Journal, dice: &mut Dice) -> Result<bool, String> {
+        let n_given_up = dice.below(self.durable.len() + 1);
+        self.n_given_up = self.n_given_up.max(n_given_up);
+        let n_after = (self.durable.len() - n_given_up) as u64;
+        match journal.forget(journal.end().sequence + 1 - n_after) {
+            Ok(_) => Ok(true),
+            Err(JournalError::Closed { .. } | JournalError::Disk { .. }) => Ok(false),
+            Err(JournalError::FullOfFiles { .. } | JournalError::TooManyOpen { .. }) => Ok(true),
+            Err(error) => Err(format!("forgetting gave {error}")),
         }
     }
 
@@ -161,6 +181,9 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
                 }
                 if dice.below(8) == 0 {
                     model.compact(&journal, &mut dice)?;
+                }
+                if dice.below(12) == 0 && !model.forget(&mut journal, &mut dice)? {
+                    break;
                 }
             }
             if dice.below(4) == 0 {

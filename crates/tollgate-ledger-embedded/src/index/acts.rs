@@ -27,7 +27,7 @@ impl Acts {
             }
             StoredAct::ClearStatus { model_uuid, unit_name } => self.status(model_uuid, unit_name).is_some(),
             StoredAct::Revoke { credential_id } => !self.is_revoked(credential_id),
-            StoredAct::Declare { model_uuid, user } => self.user(model_uuid) != Some(user),
+            StoredAct::Declare { model_uuid, user } => self.user(model_uuid) != Some(&**user),
             StoredAct::Release { quarantine_id } => !self.is_released(*quarantine_id),
         }
     }
@@ -65,8 +65,8 @@ impl Acts {
         self.revoked.contains(credential_id)
     }
 
-    pub(crate) fn user(&self, model_uuid: &str) -> Option<&Box<str>> {
-        self.declared.get(model_uuid)
+    pub(crate) fn user(&self, model_uuid: &str) -> Option<&str> {
+        self.declared.get(model_uuid).map(|user| &**user)
     }
 
     pub(crate) fn is_released(&self, quarantine_id: u64) -> bool {

@@ -51,7 +51,7 @@ use rollups::Rollups;
 use shelf::{Runs, Shelf, Snapshot};
 pub(crate) use upkeep::Upkeep;
 pub use upkeep::UpkeepMode;
-pub(crate) use usage::Usage;
+pub(crate) use usage::{Adder, Usage};
 
 /// How often a look at an index that somebody else writes to is begun again.
 const OPEN_TRIES: u32 = 20;

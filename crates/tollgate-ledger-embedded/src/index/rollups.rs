@@ -74,6 +74,11 @@ impl Rollups {
         self.rows.iter().map(|row| (row.cell, &row.rollup))
     }
 
+    /// All of them without what finds them, in that order.
+    pub(super) fn into_rows(self) -> Box<[(Cell, Rollup)]> {
+        self.rows.into_iter().map(|row| (row.cell, row.rollup)).collect()
+    }
+
     /// Those of a series with their hours, the newest first.
     pub(super) fn of_series(&self, series: u32) -> impl Iterator<Item = (i64, &Rollup)> {
         let mut place = self.newest.get(series as usize).copied().unwrap_or(NOWHERE);

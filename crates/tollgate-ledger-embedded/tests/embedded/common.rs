@@ -1,11 +1,13 @@
 //! What the tests share.
 
+use std::collections::BTreeMap;
+
 use tollgate_journal::sim::SimDisk;
 pub(crate) use tollgate_ledger::chain;
-use tollgate_ledger::{Entry, Ledger, LedgerError};
+use tollgate_ledger::{Act, Entry, HandStatus, Ledger, LedgerError, Reader};
 use tollgate_ledger_embedded::{EmbeddedLedger, Export, OpenReport, Options};
-use tollgate_rules::judge;
-use tollgate_wire::{Document, Timestamp};
+use tollgate_rules::{Admitted, Rollup, Select, Series, Visitor, judge};
+use tollgate_wire::{Document, Status, Timestamp};
 
 pub(crate) fn try_open(disk: &SimDisk) -> Result<(Ledger, OpenReport), LedgerError> {
     EmbeddedLedger::open_disk(disk.shared(), Options::for_testing(), |_| {})
@@ -77,4 +79,53 @@ pub(crate) fn exported(disk: &SimDisk) -> Vec<String> {
     let export = Export::of_disk(disk.shared()).map_err(|error| chain(&error)).expect("export");
     let bodies = export.map(|body| body.map_err(|error| chain(&error)).expect("a body"));
     bodies.map(|body| String::from_utf8(body).expect("JSON is text")).collect()
+}
+
+/// The one element of a posted document, as a batch that counts.
+pub(crate) fn admitted(element: &str) -> Admitted {
+    let entry = entries(&format!("[{element}]")).pop().expect("one element");
+    entry.batch().expect("it counts").clone()
+}
+
+/// A status of a unit of model `m`, set by hand.
+pub(crate) fn set_status(unit_name: &str, info: &str) -> Entry {
+    Entry::Act(Act::SetStatus(HandStatus {
+        model_uuid: "m".into(),
+        unit_name: unit_name.into(),
+        status: Status::Amber,
+        info: info.into(),
+        set: received(),
+        expires: None,
+    }))
+}
+
+pub(crate) fn release(quarantine_id: u64, batch: Option<Admitted>) -> Entry {
+    Entry::Act(Act::Release { quarantine_id, batch })
+}
+
+/// What series used, by their names and by hour.
+pub(crate) type Used = BTreeMap<([String; 5], i64), Rollup>;
+
+pub(crate) fn used(reader: &dyn Reader, select: &Select<'_>) -> Result<Used, LedgerError> {
+    let mut collected = Collected::default();
+    reader.usage(select, &mut collected).map(|()| collected.used)
+}
+
+#[derive(Default)]
+struct Collected {
+    used: Used,
+    names: [String; 5],
+}
+
+impl Visitor for Collected {
+    fn series(&mut self, series: &Series<'_>) -> bool {
+        let Series { model_uuid, unit_name, charm_url, meter, labels } = *series;
+        self.names = [model_uuid, unit_name, charm_url, meter, labels].map(str::to_owned);
+        true
+    }
+
+    fn rollup(&mut self, hour: i64, rollup: &Rollup) {
+        let place = self.used.entry((self.names.clone(), hour));
+        place.and_modify(|sum| sum.merge(rollup)).or_insert(*rollup);
+    }
 }

@@ -3,20 +3,29 @@
 use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_ledger::{Counts, Ledger, ModelSummary, Outcome, Page, QuarantineItem, Remedy};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
-use tollgate_rules::BatchId;
+use tollgate_rules::{BatchId, Select};
 
-use crate::common::{batch, chain, entries, exported, open, received, try_open, uuid};
+use crate::common::{Used, batch, chain, entries, exported, open, received, try_open, used, uuid};
 
 /// Groups of a batch, a conflict with the one before and something that is no batch; enough for several merges of runs.
 fn record(ledger: &mut Ledger, numbers: std::ops::Range<u64>) -> Vec<Vec<Outcome>> {
     let posted = numbers.map(|number| {
         let conflict = batch("m", &uuid(number.saturating_sub(1)), "99");
-        format!(r#"[{},{conflict},{{"uuid":"x","metrics":{number}}}]"#, batch("m", &uuid(number), "1.5"))
+        format!(r#"[{},{conflict},{{"uuid":"x","metrics":{number}}}]"#, at_hour(number, "1.5"))
     });
     posted.map(|posted| ledger.writer.record(entries(&posted), received()).expect("record")).collect()
 }
 
-type Answers = (Counts, Vec<ModelSummary>, Vec<QuarantineItem>, Vec<Option<Vec<u8>>>);
+/// A batch of one of several series with a reading in an hour of its own, which is late for every second.
+fn at_hour(number: u64, value: &str) -> String {
+    let hour = if number % 4 < 2 { number % 500 } else { 500 - number % 500 };
+    let time = format!("2026-01-{:02}T{:02}:04:05Z", 2 + hour / 24, hour % 24);
+    let unit = format!("u/{}", number % 2);
+    let batch = batch("m", &uuid(number), value).replace("u/0", &unit);
+    batch.replace(r#""time":"2026-01-02T03:04:05Z""#, &format!(r#""time":"{time}""#))
+}
+
+type Answers = (Counts, Vec<ModelSummary>, Vec<QuarantineItem>, Vec<Option<Vec<u8>>>, Used);
 
 #[track_caller]
 fn answers(ledger: &Ledger) -> Answers {
@@ -25,7 +34,8 @@ fn answers(ledger: &Ledger) -> Answers {
     let id = |number| BatchId { model_uuid: "m".into(), batch_uuid: uuid(number).into() };
     let batches = (0..400).map(|number| reader.batch(&id(number)).expect("a batch")).collect();
     let (models, quarantine) = (reader.models(&page), reader.quarantine(&page));
-    (reader.counts(), models.expect("models"), quarantine.expect("quarantine"), batches)
+    let used = used(&**reader, &Select::ALL).expect("usage");
+    (reader.counts(), models.expect("models"), quarantine.expect("quarantine"), batches, used)
 }
 
 /// Opens a ledger, and says how many groups were read for that.
@@ -65,7 +75,7 @@ fn ledger_of(n_groups: u64) -> (SimDisk, Answers) {
 fn ledger_of_other(n_groups: u64) -> (SimDisk, Answers) {
     let disk = SimDisk::new();
     let (mut ledger, _) = open(&disk);
-    record(&mut ledger, 1_000..1_000 + n_groups);
+    record(&mut ledger, 1_100..1_100 + n_groups);
     let answers = answers(&ledger);
     ledger.writer.close().expect("close");
     (disk, answers)
@@ -165,7 +175,7 @@ fn a_run_with_a_bad_block_is_made_anew() {
     }
     let (mut ledger, n_groups) = open_counting(&disk);
     assert_eq!(n_groups, 0);
-    let posted = (0..300).map(|number| batch("m", &uuid(number), "1.5")).collect::<Vec<_>>().join(",");
+    let posted = (0..300).map(|number| at_hour(number, "1.5")).collect::<Vec<_>>().join(",");
     let posted = entries(&format!("[{posted}]"));
     let error = ledger.writer.record(posted.clone(), received()).expect_err("an id cannot be looked for");
     assert_eq!(error.remedy(), Remedy::Restart);
@@ -295,7 +305,7 @@ fn a_block_that_the_disk_does_not_read_is_made_anew() {
     disk.fail_reads(&run, 0..512);
     let (mut ledger, n_groups) = open_counting(&disk);
     assert_eq!(n_groups, 0);
-    let posted = (0..100).map(|number| batch("m", &uuid(number), "1.5")).collect::<Vec<_>>().join(",");
+    let posted = (0..100).map(|number| at_hour(number, "1.5")).collect::<Vec<_>>().join(",");
     let error = ledger.writer.record(entries(&format!("[{posted}]")), received()).expect_err("a bad place");
     assert_eq!(error.remedy(), Remedy::Restart);
     drop(ledger);
@@ -386,4 +396,53 @@ fn merging_leaves_the_reserve_free() {
     disk.limit(None);
     record(&mut ledger, 11..12);
     assert_eq!(runs(&disk).len(), 4, "eight became one");
+}
+
+#[test]
+fn rollups_in_a_bad_block_are_made_anew() {
+    let (disk, expected) = ledger_of(100);
+    for name in rollup_runs(&disk) {
+        let mut bytes = disk.contents(&name).expect("a run");
+        bytes[3] ^= 1;
+        disk.set_contents(&name, &bytes);
+    }
+    let (mut ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 0);
+    let error = used(&*ledger.reader, &Select::ALL).expect_err("damage");
+    let text = chain(&error);
+    assert!(text.contains(".rollups of the index at offset 0: it was changed"), "{text}");
+    let error = ledger.writer.record(group(900..901), received()).expect_err("the index is given up");
+    assert_eq!(error.remedy(), Remedy::Restart);
+    drop(ledger);
+    let (ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 100);
+    assert!(answers(&ledger) == expected);
+}
+
+#[test]
+fn other_rollups_are_shown_by_verifying() {
+    let (disk, _) = ledger_of(50);
+    let (other, _) = ledger_of_other(50);
+    // Intact, and of another ledger: a checkpoint that states them would have to be forged.
+    let (mine, strange) =
+        (rollup_runs(&disk).pop().expect("a run"), rollup_runs(&other).pop().expect("a run"));
+    disk.set_contents(&mine, &other.contents(&strange).expect("a run"));
+    let text = chain(&verify_disk(&disk.shared(), |_| {}).expect_err("other rollups"));
+    assert!(text.contains(&mine["index/".len()..]) && text.contains("remove the folder `index`"), "{text}");
+}
+
+#[test]
+fn an_index_of_another_version_is_made_anew() {
+    let (disk, expected) = ledger_of(60);
+    let checkpoint = "index/checkpoint";
+    let mut bytes = disk.contents(checkpoint).expect("a checkpoint");
+    assert_eq!(bytes[9], 2, "the version");
+    bytes[9] = 1;
+    disk.set_contents(checkpoint, &bytes);
+    assert_eq!(verify_disk(&disk.shared(), |_| {}).expect("intact").index_sequence, None);
+    let (ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 60);
+    assert!(answers(&ledger) == expected);
+    ledger.writer.close().expect("close");
+    verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
 }

@@ -1,5 +1,6 @@
 //! Tests of the embedded ledger through its public face, on the simulated disk and on a real one.
 
+mod acts;
 mod backup;
 mod common;
 mod contract;
@@ -13,3 +14,4 @@ mod refused;
 mod reopen;
 mod retention;
 mod salvage;
+mod usage;

@@ -147,7 +147,7 @@ fn usage_is_selected(subject: &mut Subject<'_>) {
     check(None, Some("y"), -9..0, 0, 0);
     check(None, Some("y"), 5..9, 0, 0);
     check(None, None, 3..3, 0, 0);
-    check(None, None, 4..1, 0, 0);
+    check(None, None, std::ops::Range { start: 4, end: 1 }, 0, 0);
     check(Some("c"), None, 0..5, 0, 0);
     check(None, Some("A"), 0..5, 0, 0);
     check(Some("x"), Some("x"), 0..5, 0, 0);

@@ -2,10 +2,11 @@
 
 use comfy_table::CellAlignment::{self, Left, Right};
 use indicatif::HumanCount;
+use serde::{Deserialize, Serialize};
 use tollgate_ledger::{MeterTotal, ModelSummary};
 
 use crate::exit::Exit;
-use crate::listing::{self, Row};
+use crate::listing::{self, Listing, Row};
 use crate::words::printable;
 
 /// Lists the models of a collector and what each has used.
@@ -25,58 +26,78 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    listing::run::<ModelSummary>(&args.flags)
+    listing::run::<Owned>(&args.flags, &Listing::new("models", COLUMNS, CSV_COLUMNS))
 }
 
-impl Row for ModelSummary {
-    const LISTING: &str = "models";
+/// A model as a collector lists it.
+#[derive(Serialize, Deserialize)]
+struct Owned {
+    #[serde(flatten)]
+    model: ModelSummary,
+    user: String,
+}
 
-    const COLUMNS: &[(&str, CellAlignment)] = &[
-        ("MODEL", Left),
-        ("NAME", Left),
-        ("UNITS", Right),
-        ("BATCHES", Right),
-        ("NEWEST BATCH", Left),
-        ("METER", Left),
-        ("READINGS", Right),
-        ("SUM", Right),
-    ];
+const COLUMNS: &[(&str, CellAlignment)] = &[
+    ("MODEL", Left),
+    ("NAME", Left),
+    ("USER", Left),
+    ("UNITS", Right),
+    ("BATCHES", Right),
+    ("NEWEST BATCH", Left),
+    ("METER", Left),
+    ("READINGS", Right),
+    ("SUM", Right),
+];
 
-    fn cells(&self) -> Vec<String> {
+const CSV_COLUMNS: &[&str] = &[
+    "model_uuid",
+    "model_name",
+    "user",
+    "n_units",
+    "n_batches",
+    "last_created",
+    "meter",
+    "n_metrics",
+    "sum",
+];
+
+impl Row for Owned {
+    fn cells(&self, _: &Listing) -> Vec<String> {
+        let Self { model, user } = self;
         let of_meters = |cell: fn(&MeterTotal) -> String| -> String {
-            self.meters.iter().map(cell).collect::<Vec<_>>().join("\n")
+            model.meters.iter().map(cell).collect::<Vec<_>>().join("\n")
         };
         vec![
-            printable(&self.model_uuid),
-            printable(&self.model_name),
-            HumanCount(self.units.len() as u64).to_string(),
-            HumanCount(self.n_batches).to_string(),
-            self.last_created.clone(),
+            printable(&model.model_uuid),
+            printable(&model.model_name),
+            printable(user),
+            HumanCount(model.units.len() as u64).to_string(),
+            HumanCount(model.n_batches).to_string(),
+            model.last_created.clone(),
             of_meters(|meter| printable(&meter.key)),
             of_meters(|meter| HumanCount(meter.n_metrics).to_string()),
             of_meters(|meter| meter.sum.clone()),
         ]
     }
 
-    const CSV_COLUMNS: &[&str] =
-        &["model_uuid", "model_name", "n_units", "n_batches", "last_created", "meter", "n_metrics", "sum"];
-
-    fn csv(&self) -> Vec<Vec<String>> {
+    fn csv(&self, _: &Listing) -> Vec<Vec<String>> {
+        let Self { model, user } = self;
         let line = |meter: &str, n_metrics: String, sum: &str| {
             vec![
-                self.model_uuid.clone(),
-                self.model_name.clone(),
-                self.units.len().to_string(),
-                self.n_batches.to_string(),
-                self.last_created.clone(),
+                model.model_uuid.clone(),
+                model.model_name.clone(),
+                user.clone(),
+                model.units.len().to_string(),
+                model.n_batches.to_string(),
+                model.last_created.clone(),
                 meter.to_owned(),
                 n_metrics,
                 sum.to_owned(),
             ]
         };
-        if self.meters.is_empty() {
+        if model.meters.is_empty() {
             return vec![line("", "0".to_owned(), "")];
         }
-        self.meters.iter().map(|meter| line(&meter.key, meter.n_metrics.to_string(), &meter.sum)).collect()
+        model.meters.iter().map(|meter| line(&meter.key, meter.n_metrics.to_string(), &meter.sum)).collect()
     }
 }

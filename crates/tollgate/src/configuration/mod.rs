@@ -31,7 +31,7 @@ use origin::Origin;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Configuration {
     /// The HTTP side.
-    pub(crate) collector: tollgate_collector::Settings,
+    pub(crate) collector: Settings,
     /// How credentials are made.
     pub(crate) credential: CredentialSettings,
     /// Where batches are kept.
@@ -44,6 +44,10 @@ pub(crate) struct Configuration {
     pub(crate) allowance: Vec<AllowanceSettings>,
     /// What charms can be charged by.
     pub(crate) plan: Vec<Plan>,
+    /// The sending side.
+    pub(crate) sender: tollgate_sender::Settings,
+    /// The agent of the sending side.
+    pub(crate) agent: crate::commands::agent::Settings,
 }
 
 impl Configuration {
@@ -131,6 +135,40 @@ pub(crate) struct Flags {
     admin: Option<std::net::SocketAddr>,
 }
 
+/// The flags of the commands of the sending side.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct SenderFlags {
+    /// Read this TOML file. Without it there are the defaults, the environment and the flags.
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// The folder in which batches wait [default: ./tollgate-spool].
+    #[arg(long, value_name = "DIR")]
+    spool: Option<String>,
+    /// The collector, without /metrics at the end.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+}
+
+impl SenderFlags {
+    /// Reads all sources. Every error is one of usage and names what to mend.
+    pub(crate) fn load(&self) -> anyhow::Result<Configuration> {
+        let flags = Flags { config: self.config.clone(), ledger: None, listen: None, admin: None };
+        let lay = || {
+            let mut layers = flags.lay(std::env::vars_os())?.layers;
+            for (key, flag, value) in [("spool", "--spool", &self.spool), ("to", "--to", &self.to)] {
+                if let Some(value) = value {
+                    layers
+                        .set(&["sender", key], value.as_str().into(), Origin::Flag(flag))
+                        .with_context(|| format!("use the flag {flag}"))?;
+                }
+            }
+            layers.configuration()
+        };
+        lay().map_err(|error| exit::as_usage(&error))
+    }
+}
+
 /// The effective configuration and where it came from.
 pub(crate) struct Loaded {
     /// What counts.
@@ -211,7 +249,7 @@ mod tests {
         assert_eq!(collector.listen.to_string(), "3.3.3.3:3");
         assert_eq!(collector.body_bytes_max, 2);
         assert_eq!(collector.connections_max, 1);
-        assert_eq!(collector.admin, tollgate_collector::Settings::default().admin);
+        assert_eq!(collector.admin, Settings::default().admin);
 
         let printed = print(&loaded);
         for (key, origin) in [
@@ -220,7 +258,8 @@ mod tests {
             ("connections_max", "t.toml:4"),
             ("admin", "default"),
         ] {
-            let line = printed.lines().find(|line| line.starts_with(key)).expect("printed");
+            let (_, section) = printed.split_once("[collector]\n").expect("printed");
+            let line = section.lines().find(|line| line.starts_with(key)).expect("printed");
             assert!(line.ends_with(origin), "{line}");
         }
         // What is printed is a configuration: the same one.
@@ -281,7 +320,7 @@ mod tests {
             }
             assert!(
                 matches!(loaded.layers.origin(&key), Origin::File { .. }),
-                "{key:?} = {value} is not in the sample"
+                "{key:?} is not in the sample"
             );
         }
     }
@@ -291,7 +330,10 @@ mod tests {
         let sample = include_str!("../../../../docs/tollgate.toml");
         // An example is a commented table; its text does not begin with a key.
         let lines = sample.lines().filter_map(|line| line.strip_prefix("# "));
-        let is_example = |line: &&str| line.starts_with("[[") || line.contains(" = ");
+        let is_key = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_example = |line: &&str| {
+            line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| is_key(key))
+        };
         let examples: Vec<&str> = lines.filter(is_example).collect();
         let loaded = load(&examples.join("\n"), &[], None).expect("good examples");
         let configuration = &loaded.configuration;

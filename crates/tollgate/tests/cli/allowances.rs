@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::collector::Collector;
-use crate::tollgate::{BINARY, run};
+use crate::tollgate::run;
 
 const MONTHLY: &str = "
 [[allowance]]
@@ -32,12 +32,15 @@ fn start(folder: &Path) -> Collector {
 
 /// As [`start`], with a clock that is so many days ahead.
 fn start_in_days(folder: &Path, days: u32) -> Collector {
-    let mut command = Command::new("faketime");
-    command.args(["-f", &format!("+{days}d"), BINARY, "serve", "--listen", "127.0.0.1:0", "--admin"]);
-    command.args(["127.0.0.1:0", "--config"]).arg(folder.join("tollgate.toml"));
-    let is_there = Command::new("faketime").arg("--version").output().is_ok();
-    assert!(is_there, "faketime is missing: install Debian's faketime, as `cargo xtask test` does");
-    Collector::spawn(command.arg("--ledger").arg(folder.join("ledger")))
+    // faketime stays in front of what it starts, and what is to be killed is the collector: only its library is taken.
+    let library = Command::new("faketime").args(["-f", "+1d", "printenv", "LD_PRELOAD"]).output();
+    let library =
+        library.expect("run faketime: install Debian's faketime, as `cargo xtask test` does").stdout;
+    let library = String::from_utf8(library).expect("a path");
+    Collector::start_with(&folder.join("ledger"), |command| {
+        command.arg("--config").arg(folder.join("tollgate.toml"));
+        command.env("LD_PRELOAD", library.trim()).env("FAKETIME", format!("+{days}d"))
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is posted has to be in the present period")]

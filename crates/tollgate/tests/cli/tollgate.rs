@@ -4,9 +4,6 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::thread;
 
-/// The built program.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
-
 /// What a run of `tollgate` left behind.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -17,7 +14,7 @@ pub(crate) struct Run {
 
 /// A command that sees nothing of the environment of whoever runs the tests.
 pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(args).env_remove("RUST_LOG").env_remove("NO_COLOR");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TOLLGATE_") {

@@ -1,4 +1,4 @@
-//! `tollgate credential`: keys and credentials, without a collector.
+//! `tollgate credential`: keys and credentials.
 
 use clap::Subcommand;
 
@@ -7,17 +7,19 @@ use crate::exit::Exit;
 mod inspect;
 mod mint;
 mod new_key;
+mod revoke;
 
-/// Makes keys, makes credentials with them, and shows what a credential says.
+/// Makes keys, makes credentials with them, shows what a credential says, and takes one back.
 ///
 /// A credential says what batches that carry it may be. It is a macaroon: who holds one can narrow it, and nobody can widen
-/// it. A collector asks for them when `require_credentials` is set in [collector].
+/// it. A collector asks for them when its configuration sets `require_credentials`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   tollgate credential new-key /etc/tollgate/keys
   tollgate credential mint --keys /etc/tollgate/keys --model deadbeef-0bad-400d-8000-4b1d0d06f00d
-  tollgate credential inspect --keys /etc/tollgate/keys credential.json")]
+  tollgate credential inspect --keys /etc/tollgate/keys credential.json
+  tollgate credential revoke 00112233445566778899aabbccddeeff")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -28,6 +30,7 @@ enum Command {
     NewKey(new_key::Args),
     Mint(mint::Args),
     Inspect(inspect::Args),
+    Revoke(revoke::Args),
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -35,6 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::NewKey(args) => new_key::run(args),
         Command::Mint(args) => mint::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Revoke(args) => revoke::run(args),
     }
 }
 

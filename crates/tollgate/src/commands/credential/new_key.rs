@@ -16,7 +16,7 @@ use crate::output;
 /// What a new file says of itself.
 const HEADING: &str = "\
 # Keys of Tollgate, one a line: KEY-ID SECRET. Who can read them can make credentials.
-# The first makes credentials, each verifies those made with it. For a new one, put it first and restart the collector.
+# The first makes credentials, each verifies those made with it. For a new one, put it first and send the collector SIGHUP.
 ";
 
 /// Makes a key in a new file, which only its owner can read.

@@ -7,10 +7,10 @@ use fastrand::Rng;
 use tollgate_wire::{EncodeError, Metric, MetricBatch, Timestamp};
 
 /// What a meter is called, and how an amount of it comes about.
-type Meter = (&'static str, fn(&mut Rng) -> String);
+pub(super) type Meter = (&'static str, fn(&mut Rng) -> String);
 
 /// The fleet's meters.
-const METERS: [Meter; 3] = [
+pub(super) const METERS: [Meter; 3] = [
     ("requests", |rng| rng.u32(0..5_000).to_string()),
     ("storage-gib", |rng| format!("{}.{:02}", rng.u32(1..900), rng.u32(0..100))),
     ("egress-gib", egress),
@@ -48,14 +48,12 @@ pub(super) struct Item {
     pub(super) kind: Kind,
     pub(super) batch: MetricBatch,
     pub(super) json: Vec<u8>,
-    /// How often it was on the wire.
-    pub(super) n_sent: u32,
 }
 
 impl Item {
     fn new(kind: Kind, batch: MetricBatch) -> Result<Self, EncodeError> {
         let json = tollgate_wire::to_vec(&batch)?;
-        Ok(Self { kind, batch, json, n_sent: 0 })
+        Ok(Self { kind, batch, json })
     }
 }
 
@@ -126,11 +124,6 @@ impl Model {
             let slot = self.mischief.usize(0..REMEMBERED_MAX);
             self.remembered[slot] = batch;
         }
-    }
-
-    /// Whether this round's request goes out twice at the same time, as from a sender that timed out too early.
-    pub(super) fn is_impatient(&mut self) -> bool {
-        self.mischief.u32(0..100) < 5
     }
 
     fn recall(&mut self) -> Option<MetricBatch> {
@@ -215,7 +208,6 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH;
         let (mut calm, mut busy) = (Model::new(1, 0, 10), Model::new(1, 0, 10));
         for _ in 0..50 {
-            busy.is_impatient();
             let measured = |items: Vec<Item>| -> Vec<Item> {
                 items.into_iter().filter(|item| item.kind == Kind::New).collect()
             };

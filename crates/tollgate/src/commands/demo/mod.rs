@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indicatif::HumanCount;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -33,7 +35,7 @@ use tally::{Shared, Standing, Tally, Truth};
 /// Runs a collector and a fleet that reports to it.
 ///
 /// Nothing has to be configured or cleaned up: the ledger is in a temporary folder, and 200 models with 2,000 units
-/// report three meters over HTTP, with duplicates, late batches, conflicts and broken ones. Runs until Ctrl-C.
+/// report three meters through eight senders with a durable spool each, with duplicates, late batches, conflicts and broken ones. Runs until Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,6 +77,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         tempfile::Builder::new().prefix("tollgate-demo-").tempdir().context("make a temporary folder")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // A thread for each model and site, and some for the rest.
+        .max_blocking_threads(usize::from(args.models) + 64)
         .build()
         .context("start the threads of the fleet")?;
     let result = runtime.block_on(async { Demo::new(args, root.path()).play(args).await });
@@ -97,6 +101,8 @@ struct Demo {
     collector: watch::Receiver<Option<Running>>,
     orders: mpsc::Sender<Order>,
     supervisor: JoinHandle<anyhow::Result<()>>,
+    /// Tells the fleet's threads to end.
+    is_over: Arc<AtomicBool>,
 }
 
 /// How a stretch of the demo ended.
@@ -119,7 +125,7 @@ impl Demo {
         let (tell, collector) = watch::channel(None);
         let (orders, receiver) = mpsc::channel(4);
         let supervisor = tokio::spawn(supervisor::keep_running(folder.clone(), tell, receiver));
-        Self { folder, tally, collector, orders, supervisor }
+        Self { folder, tally, collector, orders, supervisor, is_over: Arc::default() }
     }
 
     async fn play(mut self, args: &Args) -> anyhow::Result<Exit> {
@@ -130,10 +136,12 @@ impl Demo {
             n_batches_planned: args.once.then(|| n_batches(args)),
         };
         let mut screen = Screen::new(scene);
+        self.collector.wait_for(Option::is_some).await.context("wait for the collector")?;
         let mut fleet = self.set_out(args)?;
         let end = self.watch(&mut screen, &mut fleet, args).await;
         // Also when the watching failed: the collector stops in order before its folder goes.
-        fleet.shutdown().await;
+        self.is_over.store(true, Ordering::Relaxed);
+        while fleet.join_next().await.is_some() {}
         let stopped = self.stop().await;
         let end = end?;
         stopped?;
@@ -147,23 +155,38 @@ impl Demo {
         }
     }
 
-    /// Starts the senders, each at its own moment within the period. They wait for the collector's first start only.
+    /// Starts the sites and their models, each model at its own moment within the period.
     fn set_out(&self, args: &Args) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
         let n_models = usize::from(args.models);
         let n_units = n_models * usize::from(args.units_per_model);
         let rate = args.rate.unwrap_or(if args.once { 4_000 } else { 1_000 });
         let period = Duration::from_secs_f64(n_units as f64 / f64::from(rate)).max(Duration::from_millis(1));
         let pace = Pace { period, n_rounds: args.once.then_some(args.rounds.into()) };
+        let models = (0..n_models).map(|index| Model::new(args.seed, index, args.units_per_model.into()));
+        let models: Vec<Model> = models.collect();
+        let indices = models.iter().enumerate().map(|(index, model)| (model.uuid.clone(), index));
         let around = Surroundings {
             client: sender::client()?,
             tally: Arc::clone(&self.tally),
             collector: self.collector.clone(),
+            handle: Handle::current(),
+            models: Arc::new(indices.collect()),
+            is_over: self.is_over.clone(),
+            acknowledged: Arc::default(),
+            n_recording: Arc::new(AtomicUsize::new(n_models)),
         };
         let mut fleet = JoinSet::new();
-        for index in 0..n_models {
-            let model = Model::new(args.seed, index, args.units_per_model.into());
+        let mut spools = Vec::new();
+        for site in 0..sender::N_SITES.min(n_models) {
+            let spool = sender::spool(&self.folder.spool(site))?;
+            let (around, seed) = (around.clone(), args.seed.wrapping_add(site as u64));
+            spools.push(spool.clone());
+            fleet.spawn_blocking(move || sender::send(&spool, seed, &around));
+        }
+        for (index, model) in models.into_iter().enumerate() {
             let first_after = period.mul_f64(index as f64 / n_models as f64);
-            fleet.spawn(sender::send(model, index, first_after, pace, around.clone()));
+            let (around, spool) = (around.clone(), spools[index % spools.len()].clone());
+            fleet.spawn_blocking(move || sender::measure(model, &spool, first_after, pace, &around));
         }
         Ok(fleet)
     }

@@ -54,6 +54,11 @@ impl Folder {
         self.root.join("ledger")
     }
 
+    /// The spool of a site.
+    pub(super) fn spool(&self, site: usize) -> PathBuf {
+        self.root.join(format!("spool-{site}"))
+    }
+
     fn log(&self) -> PathBuf {
         self.root.join("collector.log")
     }

@@ -1,0 +1,114 @@
+//! Every byte of a spool damaged.
+
+use std::collections::BTreeSet;
+
+use tollgate_journal::sim::SimDisk;
+use tollgate_journal::{Journal, Kind, Options};
+
+use crate::common::{Collector, SimClock, batch, open, round, sender, spool_of, try_open};
+
+/// Batches `b1` to `b12`, the first five acknowledged, in more than one segment.
+fn spooled() -> (SimDisk, SimClock) {
+    let (disk, clock, spool) = spool_of(5);
+    round(&mut sender(&spool, &Collector::default()));
+    for n in 6..=12 {
+        spool.record(batch(format!("b{n}"))).expect("record");
+    }
+    spool.close().expect("close");
+    drop(spool);
+    (disk, clock)
+}
+
+fn segments(disk: &SimDisk) -> Vec<String> {
+    let names = (1..20).map(|number| format!("{number:016x}.segment"));
+    names.filter(|name| disk.contents(name).is_some()).collect()
+}
+
+#[test]
+fn whatever_byte_is_damaged_the_rest_is_delivered() {
+    let (disk, clock) = spooled();
+    let mut n_damaged = 0;
+    let all: BTreeSet<String> = (6..=12).map(|n| format!("b{n}")).collect();
+    let names = segments(&disk);
+    assert!(1 < names.len());
+    for name in &names {
+        let bytes = disk.contents(name).expect("there");
+        for at in 0..bytes.len() {
+            let disk = disk.copy();
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x40;
+            disk.set_contents(name, &damaged);
+            let (spool, opened) =
+                try_open(&disk, &clock).unwrap_or_else(|error| panic!("{name} {at}: {error}"));
+            let collector = Collector::default();
+            round(&mut sender(&spool, &collector));
+            let taken: BTreeSet<String> = collector.taken().into_iter().collect();
+            let n_lost = all.difference(&taken).count();
+            // One group at most is lost, which has one batch; damage of a segment's header costs none.
+            assert!(n_lost <= 1, "{name} {at}: {n_lost} are lost");
+            if n_lost == 1 {
+                let damaged = opened.damaged.unwrap_or_else(|| panic!("{name} {at}: lost and not counted"));
+                assert!(0 < damaged.n_stretches);
+            }
+            n_damaged += usize::from(opened.damaged.is_some());
+            assert_eq!(spool.summary().n_pending, 0, "{name} {at}: nothing waits that is not there");
+            spool.record(batch("after")).expect("it goes on");
+            drop(spool);
+            let again = open(&disk, &clock).summary();
+            assert_eq!((again.n_pending, again.set_aside), (1, opened.damaged.unwrap_or_default()));
+        }
+    }
+    assert!(1_000 < n_damaged, "{n_damaged} were noticed");
+}
+
+#[test]
+fn what_is_damaged_is_kept() {
+    let (disk, clock) = spooled();
+    let name = &segments(&disk)[0];
+    let mut bytes = disk.contents(name).expect("there");
+    bytes[140] ^= 1;
+    disk.set_contents(name, &bytes);
+    let (_spool, opened) = try_open(&disk, &clock).expect("open");
+    assert_eq!(opened.damaged.map(|damaged| damaged.n_stretches), Some(1));
+    let kept = disk.contents(&format!("set-aside/{name}-128")).expect("kept");
+    assert!(bytes[128..].starts_with(&kept) && !kept.is_empty());
+}
+
+#[test]
+fn a_file_that_is_gone_is_counted_and_the_rest_is_delivered() {
+    let (disk, clock) = spooled();
+    for name in segments(&disk) {
+        let disk = disk.copy();
+        disk.take_away(&name);
+        let (spool, opened) = try_open(&disk, &clock).expect("open");
+        assert!(opened.damaged.is_some(), "{name}");
+        let collector = Collector::default();
+        round(&mut sender(&spool, &collector));
+        assert!(!collector.taken().is_empty());
+        assert_eq!(spool.summary().n_pending, 0);
+    }
+}
+
+#[test]
+fn a_ledger_is_not_begun_anew_as_a_spool() {
+    let disk = SimDisk::new();
+    let options = Options::for_testing(Kind::new("ledger"));
+    let (mut journal, _) = Journal::open(disk.shared(), options).expect("open");
+    let mut records = tollgate_journal::Records::default();
+    records.push(b"\x01text");
+    for _ in 0..2 {
+        journal.append(&records).expect("append");
+    }
+    drop(journal);
+    let name = "0000000000000001.segment";
+    let whole = disk.contents(name).expect("there");
+    let mut bytes = whole.clone();
+    bytes[140] ^= 1;
+    for bytes in [whole, bytes] {
+        disk.set_contents(name, &bytes);
+        let error = try_open(&disk, &SimClock::new()).expect_err("a ledger");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert_eq!(cause, "open sim: it is a journal of kind \"ledger\", not \"spool\"");
+        assert_eq!(disk.contents(name), Some(bytes), "nothing was changed");
+    }
+}
