@@ -18,8 +18,10 @@ use crate::http::Message;
 pub struct Program {
     /// The program.
     pub path: PathBuf,
-    /// Its arguments before the folder.
+    /// Its arguments before where its ledger is.
     pub arguments: Vec<String>,
+    /// Where its ledger is, when that is not a new folder.
+    pub location: Option<String>,
     /// The line of its metrics page that says how many batches it has recorded.
     pub counted_by: &'static str,
 }
@@ -43,9 +45,10 @@ impl Server {
     /// When it does not start; what it says about that stands on standard error.
     pub fn start(program: &Program, parent: &Path) -> Result<Self> {
         let folder = TempDir::with_prefix_in("tollgate-bench-", parent).context("make a folder")?;
+        let own = folder.path().join("ledger").into_os_string();
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
-            .arg(folder.path().join("ledger"))
+            .arg(program.location.as_ref().map_or(own, Into::into))
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

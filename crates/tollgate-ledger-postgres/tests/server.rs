@@ -45,6 +45,7 @@ fn a_server_that_is_away_is_told_at_once_and_found_again() {
     let mut ledger = open(&cluster.url(), Options::default());
     ledger.writer.record(entries(0..10), Timestamp::default()).expect("record");
     ledger.reader.reachable().expect("the server is there");
+    assert_eq!(ledger.reader.counts().n_batches, 10);
     cluster.stop().expect("stop the server");
 
     let started = Instant::now();
@@ -92,7 +93,7 @@ fn a_server_without_room_or_turned_read_only_is_told_and_recovers() {
         .expect("end the connections");
     assert_eq!(record(20..30).expect_err("read-only").remedy(), Remedy::Retry);
     cluster
-        .psql("SET default_transaction_read_only = off; ALTER DATABASE postgres RESET default_transaction_read_only")
+        .psql("BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT")
         .expect("turn it back");
     let deadline = Instant::now() + Duration::from_secs(10);
     while let Err(error) = record(20..30) {

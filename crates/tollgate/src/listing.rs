@@ -134,7 +134,9 @@ async fn csv<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) -> 
     writer.write_record(&listing.csv_columns).context("write the names")?;
     let write = |rows: Vec<T>| {
         for line in rows.iter().flat_map(|row| row.csv(listing)) {
-            writer.write_record(line.iter().map(|cell| harmless(cell).into_owned())).context("write a row")?;
+            writer
+                .write_record(line.iter().map(|cell| harmless(cell).into_owned()))
+                .context("write a row")?;
         }
         Ok(())
     };
