@@ -307,7 +307,8 @@ async fn put_usage(session: &mut Session, by_model: &ByModel<'_>) -> Result<(), 
         ON CONFLICT (model, day, series) DO UPDATE
         SET n_readings = excluded.n_readings, sum = excluded.sum, min = excluded.min, max = excluded.max,
             hours = excluded.hours, n_folds = excluded.n_folds
-        WHERE u.n_folds + 1 = excluded.n_folds";
+        WHERE u.n_folds + 1 = excluded.n_folds
+        RETURNING u.day";
     let whole: Vec<Rollup> = days.iter().filter_map(|day| whole(&day.hours)).collect();
     let models: Vec<&[u8]> = days.iter().map(|day| day.model).collect();
     let numbers: Vec<i32> = days.iter().map(|day| day.day).collect();
@@ -319,14 +320,14 @@ async fn put_usage(session: &mut Session, by_model: &ByModel<'_>) -> Result<(), 
     let maxs: Vec<String> = whole.iter().map(|rollup| rollup.max.to_string()).collect();
     let hours: Vec<Vec<u8>> = days.iter().map(|day| delta::seal_hours(&day.hours)).collect();
     let n_folds: Vec<i64> = days.iter().map(|day| day.n_folds + 1).collect();
-    let n_put = session
-        .execute(
+    let put = session
+        .query(
             STEP,
             PUT,
             &[&models, &numbers, &series, &meters, &n_readings, &sums, &mins, &maxs, &hours, &n_folds],
         )
         .await?;
-    if n_put != days.len() as u64 {
+    if put.len() != days.len() {
         // Somebody else changed a row since it was read. All of this is done again, later.
         return Err(LedgerError::new(
             tollgate_ledger::Remedy::Retry,

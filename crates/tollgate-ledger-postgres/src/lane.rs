@@ -77,7 +77,7 @@ async fn attempt(
         }
     }
     let mut candidates: Vec<Candidate<'_>> =
-        firsts.values().map(|&at| Candidate::new(&items[at], at, place(&items[at]))).collect();
+        firsts.values().map(|&at| Candidate::new(&items[at], place(&items[at]))).collect();
     // Sorted, so that two transactions with the same ids never wait for each other in turn.
     candidates.sort_unstable_by(|left, right| left.key().cmp(&right.key()));
 
@@ -89,7 +89,7 @@ async fn attempt(
         _ => None,
     });
     let mut in_doubt: Vec<&BatchId> = refused.collect();
-    if n_inserted != candidates.len() as u64 {
+    if n_inserted != candidates.len() {
         in_doubt.extend(firsts.keys());
     }
     let known = if in_doubt.is_empty() { HashMap::new() } else { find(session, &in_doubt).await? };
@@ -168,7 +168,7 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    fn new(item: &'a Item, _at: usize, place: i64) -> Self {
+    fn new(item: &'a Item, place: i64) -> Self {
         let batch = item.entry.batch().expect("candidates are batches");
         let (model, batch_key) = stored(batch.id());
         Self { batch, model, batch_key, place, received: time(item.received) }
@@ -184,13 +184,13 @@ async fn insert(
     session: &mut Session,
     candidates: &[Candidate<'_>],
     begin: bool,
-) -> Result<u64, LedgerError> {
+) -> Result<usize, LedgerError> {
     const STEP: &str = "record batches";
     const INSERT: &str = "-- record batches
         INSERT INTO batches (model, batch, place, digest, received, unit, body)
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bytea[], $5::timestamptz[], $6::text[],
             $7::bytea[])
-        ON CONFLICT (model, batch) DO NOTHING";
+        ON CONFLICT (model, batch) DO NOTHING RETURNING place";
     let mut n_inserted = 0;
     let mut must_begin = begin;
     let mut rest = candidates;
@@ -215,9 +215,9 @@ async fn insert(
         let parameters: [crate::session::Parameter<'_>; 7] =
             [&models, &batches, &places, &digests, &received, &units, &bodies];
         n_inserted += if must_begin {
-            session.begin(STEP, INSERT, &parameters).await?
+            session.begin(STEP, INSERT, &parameters).await?.len()
         } else {
-            session.execute(STEP, INSERT, &parameters).await?
+            session.query(STEP, INSERT, &parameters).await?.len()
         };
         must_begin = false;
     }
@@ -284,9 +284,9 @@ pub(crate) async fn release(
         )));
     };
     const RELEASE: &str = "UPDATE quarantine SET is_released = true
-        WHERE model = $1 AND batch = $2 AND digest = $3 AND NOT is_released";
+        WHERE model = $1 AND batch = $2 AND digest = $3 AND NOT is_released RETURNING id";
     let (model, batch_key, digest): (&[u8], &[u8], &[u8]) = (row.get(0), row.get(1), row.get(2));
-    if session.begin(STEP, RELEASE, &[&model, &batch_key, &digest]).await? == 0 {
+    if session.begin(STEP, RELEASE, &[&model, &batch_key, &digest]).await?.is_empty() {
         session.commit(STEP).await?;
         return Ok(Outcome::Duplicate);
     }
@@ -294,7 +294,7 @@ pub(crate) async fn release(
         session.commit(STEP).await?;
         return Ok(Outcome::Recorded);
     };
-    let candidate = Candidate::new(item, 0, group << INDEX_BITS);
+    let candidate = Candidate::new(item, group << INDEX_BITS);
     let admitted = candidate.batch;
     if insert(session, &[candidate], false).await? == 0 {
         let known = find(session, &[admitted.id()]).await?;

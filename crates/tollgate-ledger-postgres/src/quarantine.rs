@@ -79,7 +79,7 @@ async fn insert(
         SELECT model, batch, digest, id, unit, code, reason, received, false, body
         FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::text[],
             $8::timestamptz[], $9::bytea[]) AS w (model, batch, digest, id, unit, code, reason, received, body)
-        ON CONFLICT (model, batch, digest) DO NOTHING";
+        ON CONFLICT (model, batch, digest) DO NOTHING RETURNING id";
     let models: Vec<&[u8]> = rows.iter().map(|(place, _)| &*keys[*place].0).collect();
     let batches: Vec<&[u8]> = rows.iter().map(|(place, _)| &*keys[*place].1).collect();
     let digests: Vec<&[u8]> = rows.iter().map(|(place, _)| &keys[*place].2.0[..]).collect();
@@ -91,14 +91,14 @@ async fn insert(
     let reasons: Vec<_> = reasons.iter().map(|reason| text::stored(reason)).collect();
     let received: Vec<SystemTime> = rows.iter().map(|(place, _)| elements[*place].1).collect();
     let bodies: Vec<&[u8]> = rows.iter().map(|(place, _)| &*element(*place).body).collect();
-    let n_inserted = session
-        .execute(
+    let inserted = session
+        .query(
             STEP,
             INSERT,
             &[&models, &batches, &digests, &row_ids, &units, &codes, &reasons, &received, &bodies],
         )
         .await?;
-    if n_inserted != rows.len() as u64 {
+    if inserted.len() != rows.len() {
         // Another collector was quicker: its ids stand, and ours are gaps.
         let found = find(session, rows.iter().map(|(place, _)| &keys[*place])).await?;
         ids.extend(found);

@@ -120,7 +120,8 @@ impl Session {
         rows.pop().ok_or_else(|| LedgerError::new(Remedy::Repair, step))
     }
 
-    /// How many rows a statement changed.
+    /// How many rows a statement changed. Not for an `INSERT … SELECT … ON CONFLICT`: of that a cluster counts the rows selected;
+    /// the rows that it returns are those that were inserted.
     pub(crate) async fn execute(
         &mut self,
         step: &'static str,
@@ -131,23 +132,23 @@ impl Session {
         self.client.execute(&statement, parameters).await.map_err(failed(step))
     }
 
-    /// Begins a transaction with its first statement, in one round trip.
+    /// Begins a transaction with its first statement, in one round trip, and gives the rows of that.
     pub(crate) async fn begin(
         &mut self,
         step: &'static str,
         sql: &str,
         parameters: &[Parameter<'_>],
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<Vec<Row>, LedgerError> {
         let statement = self.statement(sql).await.map_err(failed(step))?;
         // Each statement has to see what others committed until then: that is how a duplicate finds its first copy.
         let begin = self.batch("BEGIN ISOLATION LEVEL READ COMMITTED");
-        in_order(begin, self.client.execute(&statement, parameters))
+        in_order(begin, self.client.query(&statement, parameters))
             .await
-            .map(|((), n)| n)
+            .map(|((), rows)| rows)
             .map_err(failed(step))
     }
 
-    /// Ends a transaction with its last statement, in one round trip. It has to change so many rows.
+    /// Ends a transaction with its last statement, in one round trip.
     pub(crate) async fn commit_with(
         &mut self,
         step: &'static str,

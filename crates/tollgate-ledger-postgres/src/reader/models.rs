@@ -30,14 +30,16 @@ pub(super) struct CountAll;
 
 impl AsyncQuestion<Counts> for CountAll {
     async fn ask(self, session: &mut Session) -> Result<Counts, LedgerError> {
+        const STEP: &str = "count what the ledger holds";
         const COUNT: &str = "-- count what the ledger holds
-            SELECT coalesce(sum(n_batches), 0)::bigint, coalesce(sum(n_metrics), 0)::bigint,
-                count(DISTINCT model), (SELECT count(*) FROM quarantine)
+            SELECT coalesce(sum(n_batches), 0)::bigint, coalesce(sum(n_metrics), 0)::bigint, count(DISTINCT model)
             FROM (SELECT model, n_batches, n_metrics FROM models
                 UNION ALL SELECT model, n_batches, n_metrics FROM deltas) q";
-        let row = session.row("count what the ledger holds", COUNT, &[]).await?;
+        let row = session.row(STEP, COUNT, &[]).await?;
+        let quarantine = session.row(STEP, "SELECT count(*) FROM quarantine", &[]).await?;
+        let n_quarantined = quarantine.get::<_, i64>(0) as u64;
         let count = |place: usize| row.get::<_, i64>(place) as u64;
-        Ok(Counts { n_batches: count(0), n_metrics: count(1), n_models: count(2), n_quarantined: count(3) })
+        Ok(Counts { n_batches: count(0), n_metrics: count(1), n_models: count(2), n_quarantined })
     }
 }
 
