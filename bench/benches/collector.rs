@@ -69,7 +69,7 @@ fn main() -> Result<()> {
     let folder = args.folder.unwrap_or_else(std::env::temp_dir);
     let n_rounds = if args.quick { 1 } else { args.rounds.max(1) };
     let time = Duration::from_secs_f64(if args.quick { 1.0 } else { args.seconds });
-    let tollgate = tollgate(args.tollgate)?;
+    let tollgate = Program::tollgate(args.tollgate)?;
     let built = tempfile::tempdir().context("make a folder for the peer")?;
     let limited = with_allowances(&tollgate, built.path()).context("configure allowances")?;
     let go = if args.alone { None } else { go_collector(built.path()) };
@@ -211,32 +211,6 @@ impl Tables {
             );
         }
     }
-}
-
-/// The program of this workspace, as `cargo build --release` makes it.
-fn tollgate(given: Option<PathBuf>) -> Result<Program> {
-    let path = match given {
-        Some(path) => path,
-        None => {
-            let built = Command::new(env!("CARGO"))
-                .args(["build", "--release", "--package", "tollgate"])
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .status()
-                .context("run cargo")?;
-            ensure!(built.success(), "cargo could not build tollgate");
-            let this = std::env::current_exe().context("find this program")?;
-            // This one is in the profile's folder `deps`.
-            let profile = this.parent().and_then(Path::parent).context("find the profile's folder")?;
-            profile.join("tollgate")
-        }
-    };
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ledger"];
-    Ok(Program {
-        path,
-        arguments: arguments.map(str::to_owned).to_vec(),
-        location: None,
-        counted_by: "tollgate_ledger_batches ",
-    })
 }
 
 /// The same with allowances for every meter of the model that posts, in the present month and in total, and for as many other models

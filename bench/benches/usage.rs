@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_bench::disk::folder_bytes;
 use tollgate_bench::process::resident_bytes;
+use tollgate_bench::server::{Program, Server};
 use tollgate_ledger::{Ledger, Outcome, Prepared, Preparer, Reader};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options};
 use tollgate_rules::{Rollup, Select, Series, Sum, Visitor, hour_of, judge};
@@ -60,10 +61,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         "fastest",
         "ns each"
     );
+    let tollgate = Program::tollgate(None)?;
+    let mut over_http = format!(
+        "\nover HTTP, with rows as JSON\n\n{:>7} {:>15} {:>9} {:>15} {:>9}\n",
+        "series", "model by day ms", "fastest", "all by day ms", "fastest"
+    );
     for n_series in sizes {
         let dir = tempfile::Builder::new().prefix("tollgate-bench-usage-").tempdir_in(&dir)?;
-        measure(&dir.path().join("ledger"), &Year { n_series, n_readings })?;
+        let year = Year { n_series, n_readings };
+        measure(&dir.path().join("ledger"), &year)?;
+        over_http += &year.ask_over_http(&Server::over(&tollgate, dir)?)?;
     }
+    print!("{over_http}");
     Ok(())
 }
 
@@ -212,6 +221,31 @@ impl Year {
         }
         times.sort_unstable();
         Ok(Asked { median: times[N_ROUNDS / 2], fastest: times[0], n_rollups })
+    }
+}
+
+impl Year {
+    /// Asks a collector for July by day, of one model by unit and of all by model, and counts the readings in its answers.
+    fn ask_over_http(&self, server: &Server) -> Result<String, Box<dyn Error>> {
+        let month = "window=day&from=2025-07-01T00:00:00Z&to=2025-08-01T00:00:00Z";
+        let n_readings = u64::from(self.n_readings) * 24 * 31;
+        let ask = |query: &str, n_series: u32| -> Result<[f64; 2], Box<dyn Error>> {
+            let mut times = Vec::new();
+            for _ in 0..N_ROUNDS {
+                let started = Instant::now();
+                let answer = server.ask(&format!("/api/v1/usage?{month}&limit=100000&{query}"))?;
+                times.push(started.elapsed());
+                let counts = answer.split(r#""count":""#).skip(1).filter_map(|rest| rest.split('"').next());
+                let counted = counts.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+                assert_eq!(counted, n_readings * u64::from(n_series), "every reading is there");
+            }
+            times.sort_unstable();
+            Ok([times[N_ROUNDS / 2], times[0]].map(|time| time.as_secs_f64() * 1e3))
+        };
+        let model = ask(&format!("group_by=unit&model={}", model_uuid(0)), SERIES_PER_MODEL)?;
+        let all = ask("group_by=model", self.n_series)?;
+        let n_series = self.n_series;
+        Ok(format!("{n_series:>7} {:>15.2} {:>9.2} {:>15.1} {:>9.1}\n", model[0], model[1], all[0], all[1]))
     }
 }
 

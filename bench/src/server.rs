@@ -26,6 +26,34 @@ pub struct Program {
     pub counted_by: &'static str,
 }
 
+impl Program {
+    /// The program of this workspace, as `cargo build --release` makes it; or the one that is given.
+    ///
+    /// # Errors
+    ///
+    /// When cargo cannot build it.
+    pub fn tollgate(given: Option<PathBuf>) -> Result<Self> {
+        let path = match given {
+            Some(path) => path,
+            None => {
+                let built = Command::new(env!("CARGO"))
+                    .args(["build", "--release", "--package", "tollgate"])
+                    .current_dir(env!("CARGO_MANIFEST_DIR"))
+                    .status()
+                    .context("run cargo")?;
+                ensure!(built.success(), "cargo could not build tollgate");
+                let this = std::env::current_exe().context("find this program")?;
+                // This one is in the profile's folder `deps`.
+                let profile = this.parent().and_then(Path::parent).context("find the profile's folder")?;
+                profile.join("tollgate")
+            }
+        };
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ledger"];
+        let arguments = arguments.map(str::to_owned).to_vec();
+        Ok(Self { path, arguments, location: None, counted_by: "tollgate_ledger_batches " })
+    }
+}
+
 /// A program at work. It is stopped and its folder removed when this is dropped.
 pub struct Server {
     program: Program,
@@ -45,6 +73,15 @@ impl Server {
     /// When it does not start; what it says about that stands on standard error.
     pub fn start(program: &Program, parent: &Path) -> Result<Self> {
         let folder = TempDir::with_prefix_in("tollgate-bench-", parent).context("make a folder")?;
+        Self::over(program, folder)
+    }
+
+    /// The same on `ledger` in a folder, which is there already or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    pub fn over(program: &Program, folder: TempDir) -> Result<Self> {
         let own = folder.path().join("ledger").into_os_string();
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
@@ -76,6 +113,18 @@ impl Server {
         let line = page.lines().find_map(|line| line.strip_prefix(self.program.counted_by));
         let count = line.with_context(|| format!("find {} on the metrics page", self.program.counted_by))?;
         count.trim().parse().with_context(|| format!("read the count {count:?}"))
+    }
+
+    /// What its admin listener answers at a path, without the head.
+    ///
+    /// # Errors
+    ///
+    /// When that is not 200.
+    pub fn ask(&self, path: &str) -> Result<String> {
+        let answer = get(self.admin, path).with_context(|| format!("ask for {path}"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("find the end of the head")?;
+        ensure!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}\n{body}");
+        Ok(body.to_owned())
     }
 
     /// The processor time that it has used.
@@ -137,7 +186,7 @@ pub fn processor_time(process: &str) -> Result<Duration> {
 
 fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: collector\r\nconnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

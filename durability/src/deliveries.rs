@@ -195,7 +195,7 @@ impl AgentProgram {
             .env("TOLLGATE_SENDER_REQUEST_TIMEOUT_SECONDS", "1")
             .env("TOLLGATE_AGENT_SOCKET", &self.socket)
             .env("TOLLGATE_AGENT_MODEL", "deadbeef-0bad-400d-8000-4b1d0d06f00d")
-            .env("TOLLGATE_AGENT_BATCH_AGE_MS", "1")
+            .env("TOLLGATE_AGENT_BATCH_AGE_MS", "4")
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -332,5 +332,37 @@ impl fmt::Display for Report {
             self.n_connections,
             self.n_broken
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks readings 1 to 3, of which 3 was not answered, against a ledger with these values.
+    fn check(values: &[&[u64]]) -> Result<()> {
+        let readings = Readings::default();
+        readings.recorded.lock().expect("no panic").extend([1, 2]);
+        readings.unknown.lock().expect("no panic").insert(3);
+        let lines = values.iter().map(|values| {
+            let metrics = values.iter().map(|value| format!(r#"{{"key":"n","value":"{value}"}}"#));
+            format!(r#"{{"uuid":"b","metrics":[{}]}}"#, metrics.collect::<Vec<_>>().join(","))
+        });
+        readings.check(lines.collect::<Vec<_>>().join("\n").as_bytes(), &mut Report::default())
+    }
+
+    #[test]
+    fn whatever_is_not_delivered_once_is_noticed() {
+        for good in [&[&[1, 2][..]][..], &[&[2], &[1]], &[&[3, 1], &[2]]] {
+            check(good).expect("delivered");
+        }
+        for (bad, expected) in [
+            (&[&[1][..]][..], "1 of 2 recorded readings are LOST, such as [2]"),
+            (&[&[1, 2], &[2]], "reading 2 is there 2 times"),
+            (&[&[1, 2], &[3, 3]], "reading 3 is there 2 times"),
+            (&[&[1, 2, 4]], "reading 4 is there, and nobody posted it"),
+        ] {
+            assert_eq!(check(bad).expect_err("noticed").to_string(), expected);
+        }
     }
 }

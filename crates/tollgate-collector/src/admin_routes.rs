@@ -6,6 +6,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,12 +17,13 @@ use tower_http::csrf::CsrfLayer;
 use tracing::error;
 
 use crate::format::Format;
-
 use crate::health::Health;
 use crate::metrics::{Levels, MEDIA_TYPE};
 use crate::post::Post;
 use crate::problem::Problem;
-use crate::{batch_routes, model_routes, quarantine_routes, revocation_routes, status_routes, usage_routes};
+use crate::{
+    batch_routes, host, model_routes, quarantine_routes, revocation_routes, status_routes, usage_routes,
+};
 
 /// Rows on a page when nothing is said.
 const ROWS: usize = 100;
@@ -75,6 +77,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .layer(CsrfLayer::new().with_rejection_response(|_| Problem::CrossSite.into_response()))
         .fallback(async || NO_SUCH_PATH)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(from_fn(host::check))
         .with_state(admin)
 }
 

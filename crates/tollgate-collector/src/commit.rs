@@ -68,7 +68,7 @@ pub(crate) struct Committer {
 }
 
 enum Message {
-    Record(Job),
+    Record(Box<Job>),
     Close,
 }
 
@@ -155,7 +155,7 @@ impl CommitQueue {
         let place = self.place(request.n_entries).await?;
         let (answer, outcomes) = oneshot::channel();
         let job = Job { request, n_metrics, claim, answer, place, reservation };
-        self.jobs.send(Message::Record(job)).map_err(|_| Unrecorded::Closed)?;
+        self.jobs.send(Message::Record(Box::new(job))).map_err(|_| Unrecorded::Closed)?;
         // A job that the committer drops unanswered was not recorded: the ledger is closed.
         outcomes.await.unwrap_or(Err(Unrecorded::Closed))
     }
@@ -370,7 +370,7 @@ impl Queue<'_> {
 
     fn accept(&mut self, message: Option<Message>) -> Option<Job> {
         match message {
-            Some(Message::Record(job)) => Some(job),
+            Some(Message::Record(job)) => Some(*job),
             Some(Message::Close) | None => {
                 self.open = false;
                 None

@@ -132,6 +132,11 @@ impl Credentials {
         }
     }
 
+    /// Whether a batch counts only with a good one.
+    pub(crate) fn are_required(&self) -> bool {
+        self.are_required
+    }
+
     /// Checks that what the settings ask for is here.
     pub(crate) fn check(&self, settings: &Settings) -> Result<(), CollectorError> {
         let is_here = !settings.require_credentials || self.are_required;

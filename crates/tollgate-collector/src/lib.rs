@@ -26,6 +26,7 @@ mod error;
 mod format;
 mod gate;
 mod health;
+mod host;
 mod jimm;
 mod metrics;
 mod model_routes;

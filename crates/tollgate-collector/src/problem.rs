@@ -50,6 +50,8 @@ pub(crate) enum Problem {
     CannotCount { reason: String },
     /// A page of another site had a browser send this.
     CrossSite,
+    /// It is asked of another host than this one.
+    OtherHost,
     /// What was asked a credential for is not understood.
     BadAuthorization { reason: String },
     /// The plan is not one that the charm can have.
@@ -109,6 +111,9 @@ impl Problem {
             }
             Self::CrossSite => {
                 (StatusCode::FORBIDDEN, "cross-site", "A page of another site must not do this")
+            }
+            Self::OtherHost => {
+                (StatusCode::FORBIDDEN, "other-host", "This listener is asked by no such name")
             }
             Self::BadAuthorization { .. } => (
                 StatusCode::BAD_REQUEST,
@@ -230,6 +235,11 @@ impl Problem {
                  new-key FILE` and names the file as keys_file in [credential]."
                     .to_owned()
             }
+            Self::OtherHost => {
+                "Ask it by an address or as localhost; a proxy in front of it has to send such a Host. Else a page of \
+                 another site, whose name leads here, could read and decide as the operator does."
+                    .to_owned()
+            }
             Self::NoSuchPath { instead } => (*instead).to_owned(),
             Self::NoSuchItem { what } => format!("The ledger holds no such {what}."),
             Self::BodyDropped => {
@@ -268,6 +278,7 @@ impl Problem {
             | Self::BadParameter { .. }
             | Self::CannotCount { .. }
             | Self::CrossSite
+            | Self::OtherHost
             | Self::NotReady { .. }
             | Self::TooManyBatches { .. }
             | Self::TooManyMetrics { .. }

@@ -1,5 +1,7 @@
 //! From outcomes to the bytes of the answer.
 
+use std::collections::HashSet;
+
 use tollgate_ledger::{Outcome, Reader, chain};
 use tollgate_rules::{ModelStanding, Posted, Reason, Standing, Stands, Unknown, response, user_responses};
 use tollgate_wire::{EncodeError, Response, Timestamp, UserResponses, UserStatusResponse, encode, to_vec};
@@ -29,11 +31,41 @@ pub(crate) struct Beyond<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl Stands for Beyond<'_> {
-    fn by_allowance(&self, model_uuid: &str) -> Option<ModelStanding> {
-        self.standings.of(model_uuid)
+/// The same, as far as whoever posted may hear of it: where credentials are required, of models for which the request had a good one.
+struct Audible<'a> {
+    beyond: &'a Beyond<'a>,
+    /// `None` when all may be heard of.
+    model_uuids: Option<HashSet<Box<str>>>,
+}
+
+impl<'a> Audible<'a> {
+    /// `posted` as the gate left it, before it is known what became of it.
+    fn new(beyond: &'a Beyond<'a>, posted: &[Posted]) -> Self {
+        let passed = posted.iter().filter(|posted| posted.quarantined.is_none());
+        let model_uuids = || passed.map(|posted| posted.model_uuid().into()).collect();
+        Self { beyond, model_uuids: beyond.terms.credentials.are_required().then(model_uuids) }
     }
 
+    fn has(&self, model_uuid: &str) -> bool {
+        self.model_uuids.as_ref().is_none_or(|model_uuids| model_uuids.contains(model_uuid))
+    }
+}
+
+impl Stands for Audible<'_> {
+    fn by_allowance(&self, model_uuid: &str) -> Option<ModelStanding> {
+        if self.has(model_uuid) { self.beyond.standings.of(model_uuid) } else { None }
+    }
+
+    fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown> {
+        if self.has(model_uuid) { self.beyond.by_hand(model_uuid, unit_name) } else { Err(Unknown) }
+    }
+
+    fn user(&self, posted: &Posted) -> Option<Box<str>> {
+        if self.has(posted.model_uuid()) { self.beyond.user(posted) } else { None }
+    }
+}
+
+impl Beyond<'_> {
     fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown> {
         let set = self.reader.hand_status(model_uuid, unit_name).map_err(|error| {
             // The batches are recorded, and their acknowledgement must not fail for what cannot be read.
@@ -61,8 +93,11 @@ pub(crate) fn reply(
     shape: AnswerShape,
     beyond: &Beyond<'_>,
 ) -> Result<Vec<u8>, EncodeError> {
+    let beyond = &Audible::new(beyond, &posted);
     for (posted, outcome) in posted.iter_mut().zip(outcomes) {
         match outcome {
+            // Whoever may not post for a model is not told which ids it has.
+            Outcome::Conflict { .. } if posted.quarantined.is_some() => {}
             Outcome::Conflict { recorded, .. } => {
                 posted.quarantined = Some(Reason::Conflict { recorded: *recorded });
             }
@@ -75,7 +110,7 @@ pub(crate) fn reply(
         AnswerShape::Users => to_vec(&user_responses(uuid, &posted, beyond)),
         AnswerShape::Jimm => Ok(user_status(&user_responses(uuid, &posted, beyond))),
         AnswerShape::ByContent => {
-            let by_model = response(uuid.clone(), &posted, beyond, beyond.terms.grace_period);
+            let by_model = response(uuid.clone(), &posted, beyond, beyond.beyond.terms.grace_period);
             if posted.iter().any(|posted| posted.from_jimm) {
                 let by_user = user_responses(uuid, &posted, beyond);
                 union(&by_model, &by_user.user_responses.unwrap_or_default())

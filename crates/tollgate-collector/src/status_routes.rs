@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tollgate_ledger::{Act, HandStatus, LedgerError, Page, Reader, chain};
-use tollgate_rules::{Account, Missing, Policy, Standing, Subject, Tally, hour_of, hour_start, limits};
+use tollgate_rules::{
+    Account, CalendarError, Missing, Policy, Standing, Subject, Tally, hour_of, hour_start, limits,
+};
 use tollgate_wire::{Status, Timestamp};
 
 use crate::act::now;
@@ -332,7 +334,8 @@ impl<'a> Lookup<'a> {
     }
 
     fn look_up(&mut self, accounts: &[Account]) -> Result<(), LedgerError> {
-        let missing = self.tally.missing(self.policy, accounts, self.now, None).map_err(of_calendar)?;
+        let missing =
+            self.tally.missing(self.policy, accounts, self.now, None).map_err(|error| of_calendar(&error))?;
         for missing in missing {
             let used = used(self.reader, self.policy, &missing)?;
             self.tally.bring(missing, used, self.now);
@@ -342,7 +345,7 @@ impl<'a> Lookup<'a> {
 
     fn of_allowance(&self, account: &Account) -> Result<OfAllowance, LedgerError> {
         let allowance = &self.policy.allowances.list()[account.allowance];
-        let period = allowance.period(hour_of(self.now)).map_err(of_calendar)?;
+        let period = allowance.period(hour_of(self.now)).map_err(|error| of_calendar(&error))?;
         let missing = Missing { account: account.clone(), period };
         let used = used(self.reader, self.policy, &missing)?.total();
         let standing = allowance.standing(&used, period);
@@ -364,6 +367,6 @@ impl<'a> Lookup<'a> {
     }
 }
 
-fn of_calendar(error: tollgate_rules::CalendarError) -> LedgerError {
-    LedgerError::new(tollgate_ledger::Remedy::Repair, format!("find a period: {}", chain(&error)))
+fn of_calendar(error: &CalendarError) -> LedgerError {
+    LedgerError::new(tollgate_ledger::Remedy::Repair, format!("find a period: {}", chain(error)))
 }

@@ -11,7 +11,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tollgate_ledger::{LedgerError, Reader, chain};
-use tollgate_rules::{Calendar, Dimension, Policy, Usage, UsageQuery, UsageRow, Window, hour_of};
+use tollgate_rules::{
+    Calendar, CalendarError, Dimension, Policy, Usage, UsageQuery, UsageRow, Window, hour_of,
+};
 use tollgate_wire::Timestamp;
 use tracing::error;
 
@@ -48,7 +50,7 @@ pub(crate) async fn usage(
         let rows = match rows(&*admin.reader, &policy, &query) {
             Ok(rows) => rows,
             Err(Failed::Ledger(error)) => return Err(error),
-            Err(Failed::Calendar(error)) => return Ok(Err(bad(&error))),
+            Err(Failed::Calendar(error)) => return Ok(Err(beyond(&error))),
         };
         let first = after.map_or(0, |after| rows.partition_point(|row| Cursor::of(&query, row) <= after));
         let rows = &rows[first..];
@@ -64,7 +66,7 @@ pub(crate) async fn usage(
 
 enum Failed {
     Ledger(LedgerError),
-    Calendar(tollgate_rules::CalendarError),
+    Calendar(CalendarError),
 }
 
 fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<UsageRow>, Failed> {
@@ -182,6 +184,11 @@ fn refuse(reason: String) -> Problem {
     Problem::BadParameter { reason }
 }
 
+/// Readings are where the zone cannot be used, such as those without a time, which are of the year 1.
+fn beyond(error: &CalendarError) -> Problem {
+    refuse(format!("Failed to {error}. from and to can leave out the readings at that time."))
+}
+
 fn bad(error: &dyn std::error::Error) -> Problem {
     refuse(format!("Failed to {}.", chain(error)))
 }
@@ -206,7 +213,9 @@ impl Cursor {
             let reason = "cursor is not one that this very question gave: start without one.";
             refuse(reason.to_owned())
         };
-        let bytes = (text.len() % 2 == 0)
+        let bytes = text
+            .len()
+            .is_multiple_of(2)
             .then(|| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()));
         let bytes: Vec<u8> = bytes.and_then(Iterator::collect).ok_or_else(unknown)?;
         let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| unknown())?;

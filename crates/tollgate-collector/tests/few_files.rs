@@ -87,7 +87,7 @@ fn start_with_few_files() -> KilledAtEnd {
 
 fn scrape(operator: &mut TcpStream) -> String {
     operator.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    operator.write_all(b"GET /metrics HTTP/1.1\r\nhost: c\r\n\r\n").expect("write");
+    operator.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("write");
     let mut page = Vec::new();
     let mut piece = [0; 4096];
     while !page.ends_with(b"# EOF\n") {

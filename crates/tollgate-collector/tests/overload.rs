@@ -119,7 +119,7 @@ async fn post(stream: &mut TcpStream, body: &str) -> Answer {
 
 async fn metric(admin: SocketAddr, name: &str) -> usize {
     let mut stream = connect(admin).await;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: c\r\n\r\n").await.expect("write");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("write");
     let page = read_answer(&mut stream).await.expect("the page").body;
     let page = String::from_utf8(page).expect("text");
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -207,7 +207,7 @@ impl Reader for Broken {
         match self.fault {
             Fault::IgnoresUnits => select.unit_name = None,
             Fault::TakesAnyCursor => {
-                page.cursor = page.cursor.filter(|cursor| cursor.parse::<usize>().is_ok())
+                page.cursor = page.cursor.filter(|cursor| cursor.parse::<usize>().is_ok());
             }
             _ => {}
         }

@@ -136,8 +136,12 @@ impl Calendar {
     ///
     /// [`CalendarError::BrokenHours`] when the offset at the hour, or at an end of its window, is not a whole number of hours.
     pub fn span(&mut self, hour: i64) -> Result<Span, CalendarError> {
-        if let Some(last) = self.known.get(self.last).filter(|last| last.has(hour)) {
-            return Ok(*last);
+        // Hours mostly come one after the other.
+        for place in [self.last, self.last + 1] {
+            if let Some(span) = self.known.get(place).filter(|span| span.has(hour)) {
+                self.last = place;
+                return Ok(*span);
+            }
         }
         let after = self.known.partition_point(|span| span.start <= hour);
         if let Some(before) = after.checked_sub(1)
@@ -311,6 +315,15 @@ mod tests {
                     let span = calendar.span(hour).expect("whole hours");
                     assert!(span.has(hour), "{window:?} {zone} {hour}");
                     assert!(span == before || span.start == before.end, "{window:?} {zone} {hour}");
+                    // The clocks of the zone show one date, or month, all through a window, and another one before it.
+                    let n_same = match window {
+                        Window::Hour | Window::Week | Window::Total => 0,
+                        Window::Day => "2010-01-01".len(),
+                        Window::Month => "2010-01".len(),
+                    };
+                    let shown = |hour| calendar.text(hour).expect("a time")[..n_same].to_owned();
+                    assert_eq!(shown(hour), shown(span.start), "{window:?} {zone} {hour}");
+                    assert!(n_same == 0 || shown(span.start - 1) != shown(hour), "{window:?} {zone} {hour}");
                     before = span;
                 }
             }

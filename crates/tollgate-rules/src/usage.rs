@@ -403,7 +403,11 @@ impl<U: FnMut(&str) -> Option<Box<str>>> Visitor for Usage<'_, U> {
 
 /// Where the part of a window is, in the order of the windows; made when it is not there.
 fn place_of(parts: &mut Vec<Part>, span: Span) -> usize {
-    let place = parts.partition_point(|part| part.span < span);
+    // Mostly it is behind all others.
+    let place = match parts.last() {
+        Some(last) if span <= last.span => parts.partition_point(|part| part.span < span),
+        _ => parts.len(),
+    };
     if parts.get(place).is_none_or(|part| part.span != span) {
         parts.insert(place, Part::new(span));
     }

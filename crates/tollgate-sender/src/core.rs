@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tollgate_journal::{Disk, Journal, Reader, Records};
+use tollgate_journal::{Disk, Journal, JournalError, Reader, Records};
 use tollgate_wire::Document;
+use tracing::warn;
 
-use crate::SpoolError;
 use crate::record::{Body, Event, Record, encode_numbers};
 use crate::spool::{Pending, SpoolOptions, Summary};
 use crate::state::{Fold, Places, State, first_number};
+use crate::{Remedy, SpoolError};
 
 /// A spool whose batches are all done with shrinks to nothing when it is larger than this.
 const IDLE_BYTES_MAX: u64 = 1 << 20;
@@ -70,15 +71,7 @@ impl Core {
             records.push_with(|buffer| encode_numbers(first, buffer));
         }
         let appended = self.journal.append(records);
-        // What a full disk refused may succeed later; after anything else the journal takes nothing more.
-        self.is_failed |= appended.as_ref().is_err_and(|error| {
-            use tollgate_journal::JournalError::{Full, FullOfFiles, NoRoom, TooLarge, TooManyOpen};
-            !matches!(
-                error,
-                Full { .. } | FullOfFiles { .. } | NoRoom { .. } | TooLarge { .. } | TooManyOpen { .. }
-            )
-        });
-        let position = appended?;
+        let position = self.noted(appended)?;
         self.places.enter(position.segment, position.sequence);
         if 0 < n_batches {
             self.places.add(first, first + n_batches - 1);
@@ -86,6 +79,13 @@ impl Core {
         }
         events.into_iter().for_each(|event| self.state.apply(event));
         Ok(())
+    }
+
+    /// What a full disk refused may succeed later; after anything else the journal takes nothing more, which is noted.
+    fn noted<T>(&mut self, outcome: Result<T, JournalError>) -> Result<T, SpoolError> {
+        let outcome = outcome.map_err(SpoolError::from);
+        self.is_failed |= outcome.as_ref().is_err_and(|error| error.remedy() == Remedy::Restart);
+        outcome
     }
 
     fn check_room(&self, needed_bytes: u64) -> Result<(), SpoolError> {
@@ -107,8 +107,19 @@ impl Core {
 
     /// Forgets what is done with, as far as whole segments are.
     ///
-    /// What an earlier failure left undone is done the next time.
+    /// What a full disk leaves undone is done the next time: nobody waits for it.
     pub(crate) fn tidy(&mut self) -> Result<(), SpoolError> {
+        match self.try_to_tidy() {
+            Err(error) if error.remedy() == Remedy::Retry => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "could not give room back just now");
+                Ok(())
+            }
+            tidied => tidied,
+        }
+    }
+
+    fn try_to_tidy(&mut self) -> Result<(), SpoolError> {
         if self.state.n_pending() == 0 {
             return self.tidy_idle();
         }
@@ -149,9 +160,8 @@ impl Core {
             return Ok(());
         }
         // In a segment of its own, so that what is before it is in whole ones.
-        self.is_failed = true;
-        self.journal.seal()?;
-        self.is_failed = false;
+        let sealed = self.journal.seal();
+        self.noted(sealed)?;
         let sequence = self.journal.end().sequence + 1;
         self.snapshot(&mut Records::default())?;
         self.forget(sequence)?;
@@ -175,9 +185,8 @@ impl Core {
     }
 
     fn forget(&mut self, sequence: u64) -> Result<(), SpoolError> {
-        self.is_failed = true;
-        self.journal.forget(sequence)?;
-        self.is_failed = false;
+        let forgotten = self.journal.forget(sequence);
+        self.noted(forgotten)?;
         self.places.forget(sequence, &self.state.done);
         Ok(())
     }

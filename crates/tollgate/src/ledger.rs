@@ -17,19 +17,19 @@ use crate::{exit, progress};
 /// Opens the ledger that the configuration names, for writing, and logs what was found.
 pub(crate) fn open(section: &LedgerSection) -> anyhow::Result<Ledger> {
     match Location::of(&section.location)? {
-        Location::Folder(dir) => open_embedded(section, dir),
+        Location::Folder(dir) => open_embedded(section, &dir),
         Location::Postgres(url) => open_postgres(section, &url),
     }
 }
 
-fn open_embedded(section: &LedgerSection, dir: PathBuf) -> anyhow::Result<Ledger> {
+fn open_embedded(section: &LedgerSection, dir: &Path) -> anyhow::Result<Ledger> {
     let LedgerSection { segment_bytes_max, free_bytes_min, retention_days, .. } = *section;
     let retention = (0 < retention_days).then_some(Retention { days: retention_days, now });
     let options = Options { segment_bytes_max, free_bytes_min, retention, ..Options::default() };
     let bar = progress::Bar::new("opening the ledger");
     let (ledger, report) =
-        EmbeddedLedger::open_with_progress(&dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))
-            .map_err(|error| explained(error, &dir))?;
+        EmbeddedLedger::open_with_progress(dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))
+            .map_err(|error| explained(error, dir))?;
     bar.clear();
     let OpenReport { is_new, counts, n_groups, n_segments, weakness, .. } = report;
     info!(

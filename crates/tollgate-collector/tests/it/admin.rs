@@ -174,11 +174,7 @@ impl Reader for Endless {
         unreachable!("nobody asks")
     }
 
-    fn usage(
-        &self,
-        _: &tollgate_rules::Select<'_>,
-        _: &mut dyn tollgate_rules::Visitor,
-    ) -> Result<(), LedgerError> {
+    fn usage(&self, _: &Select<'_>, _: &mut dyn Visitor) -> Result<(), LedgerError> {
         unreachable!("nobody asks")
     }
 

@@ -292,7 +292,7 @@ impl Client {
 }
 
 pub(crate) fn request_bytes(method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: collector\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     for header in headers {
         request.push_str(header);
         request.push_str("\r\n");

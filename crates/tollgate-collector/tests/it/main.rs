@@ -10,4 +10,5 @@ mod openapi;
 mod posts;
 mod slow;
 mod standings;
+mod tenants;
 mod usage;

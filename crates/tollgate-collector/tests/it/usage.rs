@@ -158,6 +158,20 @@ async fn readings_that_come_between_two_pages_lose_no_row() {
 }
 
 #[tokio::test]
+async fn readings_without_a_time_can_be_left_out_where_a_zone_had_odd_offsets() {
+    let running = used().await;
+    let timeless = json!([{"uuid": "3", "env-uuid": "m", "metrics": [{"key": "requests", "value": "1"}]}]);
+    assert_eq!(running.post("/metrics", timeless.to_string()).await.acks("m"), ["3"]);
+    let query = "?window=month&meter=requests&tz=Europe/Berlin";
+    let problem = running.get(&format!("/api/v1/usage{query}")).await.problem(400, "bad-parameter");
+    let detail = problem["detail"].as_str().expect("a text");
+    assert!(detail.contains("at 0001-01-01T00:00:00Z it is +00:53:28 from UTC"), "{detail}");
+    assert!(detail.ends_with("from and to can leave out the readings at that time."), "{detail}");
+    let rows = rows(&running, &format!("{query}&from=2026-01-01T00:00:00Z")).await;
+    assert_eq!(rows[0]["value"], "1007.3");
+}
+
+#[tokio::test]
 async fn a_cursor_is_for_the_question_that_gave_it() {
     let running = used().await;
     let page = running.get("/api/v1/usage?group_by=model&limit=1").await.json();

@@ -1,10 +1,10 @@
 //! The files of released versions: written as they were, and read for ever.
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_ledger::{Outcome, Page};
+use tollgate_ledger::{Act, Entry, Outcome, Page};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 
-use crate::common::{batch, entries, exported, open, received, uuid};
+use crate::common::{admitted, batch, entries, exported, open, received, records, release, set_status, uuid};
 
 /// A ledger in the files of version 1, not compressed.
 const VERSION_1: &[(&str, &[u8])] = &[
@@ -18,6 +18,9 @@ const VERSION_1_PACKED: &[(&str, &[u8])] = &[
     ("0000000000000001.segment", include_bytes!("../fixtures/version-1-packed/0000000000000001.segment")),
     ("attested", include_bytes!("../fixtures/version-1-packed/attested")),
 ];
+
+/// One with acts of every kind.
+const VERSION_1_ACTS: &[u8] = include_bytes!("../fixtures/version-1-acts/0000000000000001.segment");
 
 /// What is recorded in it, group by group.
 fn groups() -> Vec<String> {
@@ -79,4 +82,43 @@ fn read_and_continue(files: &[(&str, &[u8])]) {
     assert_eq!(ledger.writer.record(entries(&new), received()).expect("record"), [Outcome::Recorded]);
     assert_eq!(exported(&disk).len(), 11);
     verify_disk(&disk.shared(), |_| {}).expect("intact");
+}
+
+fn groups_with_acts() -> Vec<Vec<Entry>> {
+    let declare = |user: &str| Entry::Act(Act::Declare { model_uuid: "m".into(), user: user.into() });
+    let clear = Entry::Act(Act::ClearStatus { model_uuid: "m".into(), unit_name: "u/0".into() });
+    let revoke = Entry::Act(Act::Revoke { credential_id: "c".into() });
+    vec![
+        entries("[7,8]"),
+        vec![set_status("", "w\u{f6}rk"), set_status("u/0", ""), declare("bob"), declare("eve")],
+        vec![clear, revoke, release(2, Some(admitted(&batch("m", &uuid(1), "1.5")))), release(1, None)],
+    ]
+}
+
+#[test]
+fn the_bytes_of_acts_are_written_and_read() {
+    const SEGMENT: &str = "0000000000000001.segment";
+    let disk = SimDisk::new();
+    let options = Options { compression: None, ..Options::for_testing() };
+    let mut ledger = EmbeddedLedger::open_disk(disk.shared(), options, |_| {}).expect("open").0;
+    for group in groups_with_acts() {
+        ledger.writer.record(group, received()).expect("record");
+    }
+    ledger.writer.close().expect("close");
+    let old = SimDisk::new();
+    old.set_contents(SEGMENT, VERSION_1_ACTS);
+    // Of the acts alone: what is set aside has a reason, whose wording is free.
+    let acts = |disk: &SimDisk| records(disk).into_iter().filter(|record| record[0] == 4).collect::<Vec<_>>();
+    assert_eq!(acts(&disk), acts(&old));
+    let (mut ledger, report) = open(&old);
+    assert_eq!((report.counts.n_batches, report.counts.n_quarantined), (1, 2));
+    let quarantine = ledger.reader.quarantine(&Page { cursor: None, limit: 9 }).expect("quarantine");
+    assert!(quarantine.iter().all(|item| item.is_released), "{quarantine:?}");
+    let statuses = ledger.reader.hand_statuses(Some("m")).expect("statuses");
+    assert_eq!(statuses.iter().map(|status| &*status.info).collect::<Vec<_>>(), ["w\u{f6}rk"]);
+    assert!(ledger.reader.is_revoked("c").expect("a credential"));
+    assert_eq!(ledger.reader.declared_user("m").expect("a user").as_deref(), Some("eve"));
+    let again = vec![set_status("", "w\u{f6}rk"), release(1, None)];
+    assert_eq!(ledger.writer.record(again, received()).expect("record"), [Outcome::Duplicate; 2]);
+    verify_disk(&old.shared(), |_| {}).expect("intact");
 }

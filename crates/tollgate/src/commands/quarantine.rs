@@ -93,15 +93,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
         Some(Command::Release { id, dismiss, address }) => {
             let admin = Admin::new(address)?;
-            let segments = ["quarantine", &id.to_string(), "release"];
-            let wanted = serde_json::json!({ "count": !dismiss });
-            let _: Listed = block_on(admin.send(Method::POST, &segments, &wanted))?;
+            let done = block_on(release(&admin, &id.to_string(), *dismiss))?;
             let mut out = output::stdout();
-            let done = if *dismiss { "dismissed: it does not count" } else { "released: its batch counts" };
             writeln!(out, "{id} {done}").and_then(|()| out.flush()).context("write what was done")?;
             Ok(Exit::Ok)
         }
     }
+}
+
+/// Says what was done.
+async fn release(admin: &Admin, id: &str, dismiss: bool) -> anyhow::Result<&'static str> {
+    let before: Listed = admin.get(&["quarantine", id]).await?;
+    if before.item.is_released {
+        // Whether it counts was decided then.
+        return Ok("has left the quarantine before: nothing was changed");
+    }
+    let wanted = serde_json::json!({ "count": !dismiss });
+    let _: Listed = admin.send(Method::POST, &["quarantine", id, "release"], &wanted).await?;
+    Ok(if dismiss { "dismissed: it does not count" } else { "released: its batch counts" })
 }
 
 fn list(args: &List) -> anyhow::Result<Exit> {

@@ -24,7 +24,7 @@ Examples:
 
 Exit codes: 0 the batch is durable, 1 the spool cannot take it, 2 wrong usage or a value that cannot count")]
 pub(crate) struct Args {
-    /// The model's uuid [default: `model` in [agent]].
+    /// The model's uuid [default: `model` of the section `[agent]`].
     #[arg(long, value_name = "UUID")]
     model: Option<String>,
     /// The model's name, for people.

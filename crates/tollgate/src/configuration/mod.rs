@@ -349,7 +349,7 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         let refused = |text: &str| {
             let loaded = load(text, &[], None).expect("readable");
-            format!("{:#}", loaded.configuration.terms().err().expect("refused"))
+            format!("{:#}", loaded.configuration.terms().expect_err("refused"))
         };
         let twice = "[[meter]]\nkey = 'a'\n[[meter]]\nkey = 'a'\nkind = 'gauge'\n";
         assert!(refused(twice).contains("use a meter: its key \"a\" is that of another meter, too"));

@@ -72,7 +72,7 @@ impl Collector {
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+        exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
     }
 
     pub(crate) fn admin_url(&self) -> String {

@@ -53,7 +53,7 @@ fn usage_is_a_table_json_and_csv() {
     let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
     assert_eq!((&json[0]["value"], &json[0]["unit"]), (&"5.3".into(), &"web/0".into()), "{json}");
     let refused = ask(&collector, &["usage", "--window", "year"]);
-    assert_eq!(refused.exit, Some(1));
+    assert_eq!(refused.exit, Some(2));
     assert!(refused.stderr.contains("it is hour, day, week, month or total"), "{refused:?}");
     assert_eq!(ask(&collector, &["usage", "--label", "az"]).exit, Some(2));
 }
@@ -103,6 +103,9 @@ fn what_was_set_aside_is_shown_and_released_once_and_for_all() {
     assert!(refused.stderr.contains("under a uuid of its own"), "{refused:?}");
     let dismissed = ask(&collector, &["quarantine", "release", &id_of("value"), "--dismiss"]);
     assert_eq!(dismissed.stdout, format!("{} dismissed: it does not count\n", id_of("value")));
+    let again = ask(&collector, &["quarantine", "release", &id_of("value")]);
+    let expected = format!("{} has left the quarantine before: nothing was changed\n", id_of("value"));
+    assert_eq!((again.exit, again.stdout), (Some(0), expected));
     collector.kill();
     let collector = Collector::start(&folder.path().join("ledger"));
     assert_eq!(lines(&ask(&collector, &["quarantine"])).len(), 2, "a heading and the conflict");

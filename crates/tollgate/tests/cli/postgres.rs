@@ -28,16 +28,18 @@ fn posts(n_batches: usize) -> impl Iterator<Item = String> {
 
 /// Posts until it is acknowledged; how often it was not. Everything but 200 has to be 503.
 fn post_until_acknowledged(collector: &Collector, body: &str) -> usize {
-    for n_refusals in 0..1_000 {
+    let mut n_refusals = 0;
+    loop {
         let (status, answer) = collector.post(body);
         if status == 200 {
             assert_eq!(answer.matches("batch-").count(), POST, "all of the post is acknowledged");
             return n_refusals;
         }
         assert_eq!(status, 503, "{answer}");
+        n_refusals += 1;
+        assert!(n_refusals < 1_000, "a post is never acknowledged: {answer}");
         thread::sleep(Duration::from_millis(50));
     }
-    panic!("a post was never acknowledged");
 }
 
 #[track_caller]

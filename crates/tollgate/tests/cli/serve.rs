@@ -84,7 +84,7 @@ fn a_read_that_never_ends_does_not_keep_it_from_ending() {
     assert_eq!(collector.post(&format!("[{}]", batch("m", "b", "1"))).0, 200);
     replace_segment_by_pipe(&ledger);
     let mut reader = TcpStream::connect(collector.admin).expect("connect");
-    reader.write_all(b"GET /api/v1/batches/m/b HTTP/1.1\r\nhost: x\r\n\r\n").expect("ask");
+    reader.write_all(b"GET /api/v1/batches/m/b HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("ask");
     reader.set_read_timeout(Some(Duration::from_millis(300))).expect("set a time limit");
     assert!(reader.read(&mut [0]).is_err(), "it waits for the disk");
     collector.signal("TERM");

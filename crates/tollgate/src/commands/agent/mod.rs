@@ -34,8 +34,8 @@ use crate::{logging, output, sending};
 use api::Agent;
 use notify::notify;
 
-/// How often it is looked whether readings have become old enough for a batch.
-const BATCH_EVERY: Duration = Duration::from_millis(200);
+/// How often it is looked at least whether readings have become old enough for a batch.
+const BATCH_EVERY_MS: u64 = 200;
 
 /// How often it is looked whether the meter status has changed by time alone.
 const HOOK_EVERY: Duration = Duration::from_secs(1);
@@ -304,6 +304,7 @@ fn work_until(stopped: &Receiver<()>, mut work: Work, failed: &Notify) {
 fn batches(spool: Spool, settings: &Settings) -> Work {
     let n_readings = settings.batch_readings;
     let age_ms = i64::try_from(settings.batch_age_ms).unwrap_or(i64::MAX);
+    let every = Duration::from_millis((settings.batch_age_ms / 4).clamp(1, BATCH_EVERY_MS));
     Box::new(move |is_last| {
         let n_batches = match is_last {
             true => spool.batch_readings(0, 0)?,
@@ -312,7 +313,7 @@ fn batches(spool: Spool, settings: &Settings) -> Work {
         if 0 < n_batches {
             debug!(n_batches, "made batches of readings");
         }
-        Ok(BATCH_EVERY)
+        Ok(every)
     })
 }
 
