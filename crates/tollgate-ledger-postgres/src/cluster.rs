@@ -4,6 +4,7 @@
 //! the package makes, because PostgreSQL refuses to be root.
 
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -20,6 +21,8 @@ const START_TIME_MAX: Duration = Duration::from_secs(60);
 pub struct Cluster {
     programs: PathBuf,
     settings: Vec<String>,
+    /// It was free when it was looked for. The server listens on it when `listen_addresses` is among the settings.
+    port: u16,
     server: Option<Child>,
     folder: TempDir,
 }
@@ -59,7 +62,7 @@ impl Cluster {
             run(Command::new("chown").arg("postgres").arg(folder.path()))?;
         }
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let mut cluster = Self { programs, settings, server: None, folder };
+        let mut cluster = Self { programs, settings, port: free_port()?, server: None, folder };
         run(as_server(&cluster.programs.join("initdb"))
             .args(["--no-sync", "--auth=trust", "--username=tollgate", "--encoding=UTF8", "--locale=C", "-D"])
             .arg(cluster.data())
@@ -82,7 +85,14 @@ impl Cluster {
     #[must_use]
     pub fn url(&self) -> String {
         let folder = self.folder.path().display().to_string();
-        format!("postgres://tollgate@{}/postgres", folder.replace('%', "%25").replace('/', "%2F"))
+        let folder = folder.replace('%', "%25").replace('/', "%2F");
+        format!("postgres://tollgate@{folder}:{}/postgres", self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Ends the server and all of its connections at once, as a crash does.
@@ -127,7 +137,7 @@ impl Cluster {
         loop {
             let mut server = as_server(&self.programs.join("postgres"));
             server.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
-            server.args(["-h", ""]);
+            server.args(["-h", "", "-p"]).arg(self.port.to_string());
             for setting in &self.settings {
                 server.args(["-c", setting]);
             }
@@ -162,6 +172,8 @@ impl Cluster {
         let output = Command::new(self.programs.join("psql"))
             .arg("-h")
             .arg(self.folder.path())
+            .arg("-p")
+            .arg(self.port.to_string())
             .args(["-U", "tollgate", "-d", "postgres", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c"])
             .arg(statement)
             .output()?;
@@ -177,6 +189,10 @@ impl Drop for Cluster {
         // Its folder goes anyway.
         let _ = self.end(Signal::QUIT);
     }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// A command that runs as somebody else when we are root.

@@ -38,4 +38,4 @@ mod text;
 mod tls;
 
 pub use ledger::{OpenReport, Options, PostgresLedger};
-pub use location::redacted;
+pub use location::{check_url, redacted};

@@ -91,6 +91,15 @@ fn ssl_mode(mode: &str) -> Result<SslMode, String> {
     }
 }
 
+/// Looks whether a URL says all that it has to, without connecting.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_url(url: &str) -> Result<(), LedgerError> {
+    url.parse::<Location>().map(drop)
+}
+
 /// The URL without its password, for people to read.
 #[must_use]
 pub fn redacted(url: &str) -> String {

@@ -54,6 +54,7 @@ fn open_embedded(section: &LedgerSection, dir: &Path) -> anyhow::Result<Ledger> 
 }
 
 fn open_postgres(section: &LedgerSection, url: &str) -> anyhow::Result<Ledger> {
+    tollgate_ledger_postgres::check_url(url).map_err(|error| exit::as_usage(&error.into()))?;
     if section.retention_days != 0 {
         return Err(exit::usage(
             "use the setting ledger.retention_days: a ledger in PostgreSQL keeps every body; leave it at 0"
