@@ -31,6 +31,8 @@ const TOLLGATE: &str = "tollgate";
 const LIMITED: &str = "tollgate with 10,000 allowances";
 const GO: &str = "Go collector";
 const POSTGRES: &str = "PostgreSQL, without HTTP and decoding";
+const POSTGRES_ALONE: &str = "the same by a single client";
+const SHARED: &str = "tollgate on PostgreSQL";
 
 /// Measures whole collectors beside their peers.
 #[derive(Debug, clap::Parser)]
@@ -95,6 +97,7 @@ fn main() -> Result<()> {
         }
         if let Some(programs) = &postgres {
             tables.postgres(programs, &folder, time)?;
+            tables.shared(&tollgate, programs, &folder, time)?;
         }
         tables.limits(&folder, time / 2)?;
     }
@@ -149,7 +152,34 @@ impl Tables {
         self.new.add(POSTGRES, Measured::of(&load, None));
         let (n_committed, n_recorded) = (load.n_batches(), cluster.n_recorded()?);
         ensure!(n_committed == n_recorded, "PostgreSQL committed {n_committed} rows and holds {n_recorded}");
+        drop(cluster);
+        let cluster = Cluster::start(programs, folder).context("start PostgreSQL")?;
+        let load = cluster.record(1, time).context("record in PostgreSQL")?;
+        self.new.add(POSTGRES_ALONE, Measured::of(&load, None));
+        let (n_committed, n_recorded) = (load.n_batches(), cluster.n_recorded()?);
+        ensure!(n_committed == n_recorded, "PostgreSQL committed {n_committed} rows and holds {n_recorded}");
         Ok(())
+    }
+
+    /// A collector on a ledger in PostgreSQL: rollups, folding and statuses included.
+    fn shared(&mut self, program: &Program, programs: &Path, folder: &Path, time: Duration) -> Result<()> {
+        let cluster = Cluster::start(programs, folder).context("start PostgreSQL")?;
+        let program = Program { location: Some(cluster.url()), ..program.clone() };
+        let server = Server::start(&program, folder).with_context(|| format!("start {SHARED}"))?;
+        let before = server.processor_time()?;
+        let load = post_chunks(server.listen, N_CHUNK_CONNECTIONS, Batches::New, time)
+            .with_context(|| format!("load {SHARED}"))?;
+        self.new.add(SHARED, Measured::of(&load, Some(server.processor_time()? - before)));
+        let before = server.processor_time()?;
+        let again = post_chunks(server.listen, N_CHUNK_CONNECTIONS, Batches::Again(&load), time)
+            .with_context(|| format!("load {SHARED}"))?;
+        self.again.add(SHARED, Measured::of(&again, Some(server.processor_time()? - before)));
+        let (n_acknowledged, n_recorded) = (load.n_batches(), server.n_recorded()?);
+        ensure!(
+            n_acknowledged == n_recorded,
+            "{SHARED} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
+        );
+        server.stop().with_context(|| format!("stop {SHARED}"))
     }
 
     /// What the load costs by itself, and what the disk does.
@@ -232,7 +262,7 @@ fn go_collector(folder: &Path) -> Option<Program> {
         );
         return None;
     }
-    Some(Program { path, arguments: Vec::new(), counted_by: "collector_batches " })
+    Some(Program { path, arguments: Vec::new(), location: None, counted_by: "collector_batches " })
 }
 
 /// `None`, and a line that says so, where there is no PostgreSQL.

@@ -200,6 +200,7 @@ fn drain(dir: &Path, arguments: &Arguments) -> Result<()> {
         arguments: ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ledger"]
             .map(str::to_owned)
             .into(),
+        location: None,
         counted_by: "tollgate_ledger_batches ",
     };
     let server = Server::start(&program, &arguments.dir)?;

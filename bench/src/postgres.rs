@@ -79,6 +79,13 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Where a collector's ledger finds it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let folder = self.folder.path().display().to_string();
+        format!("postgres://bench@{}/postgres", folder.replace('/', "%2F"))
+    }
+
     fn wait_until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.psql("SELECT 1").is_err() {

@@ -18,8 +18,10 @@ use crate::http::Message;
 pub struct Program {
     /// The program.
     pub path: PathBuf,
-    /// Its arguments before the folder.
+    /// Its arguments before where its ledger is.
     pub arguments: Vec<String>,
+    /// Where its ledger is, when that is not a new folder.
+    pub location: Option<String>,
     /// The line of its metrics page that says how many batches it has recorded.
     pub counted_by: &'static str,
 }
@@ -48,7 +50,7 @@ impl Program {
         };
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ledger"];
         let arguments = arguments.map(str::to_owned).to_vec();
-        Ok(Self { path, arguments, counted_by: "tollgate_ledger_batches " })
+        Ok(Self { path, arguments, location: None, counted_by: "tollgate_ledger_batches " })
     }
 }
 
@@ -80,9 +82,10 @@ impl Server {
     ///
     /// As [`Server::start`].
     pub fn over(program: &Program, folder: TempDir) -> Result<Self> {
+        let own = folder.path().join("ledger").into_os_string();
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
-            .arg(folder.path().join("ledger"))
+            .arg(program.location.as_ref().map_or(own, Into::into))
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -20,7 +20,7 @@ const N_KILLS: &str = "20";
 /// At the first that fails.
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.work("what the tests need", || {
-        needs::ensure(&[needs::C_COMPILER, needs::FAKETIME, durability::STRACE])
+        needs::ensure(&[needs::C_COMPILER, needs::FAKETIME, needs::POSTGRES, durability::STRACE])
     })?;
     steps.command(
         "unit, integration and documentation tests",

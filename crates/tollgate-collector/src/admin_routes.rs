@@ -92,10 +92,13 @@ async fn openapi() -> Response {
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
-    match admin.health.not_ready() {
-        None => Ok("ready\n"),
-        Some(reason) => Err(Problem::NotReady { reason }),
+    if let Some(reason) = admin.health.not_ready() {
+        return Err(Problem::NotReady { reason: reason.into() });
     }
+    let reader = admin.reader.clone();
+    let reachable = spawn_blocking(move || reader.reachable()).await.map_err(|_panicked| Problem::Bug)?;
+    let reason = |error| format!("the ledger does not answer: failed to {}", chain(&error)).into();
+    reachable.map(|()| "ready\n").map_err(|error| Problem::NotReady { reason: reason(error) })
 }
 
 #[derive(Serialize)]

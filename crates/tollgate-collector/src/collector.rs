@@ -32,6 +32,10 @@ const WAITING_CONNECTIONS_MAX: u32 = 1_024;
 /// it is started again.
 const FAILED_DRAIN_MS: u64 = 500;
 
+/// Where others record into the same ledger, how old a total may be that a status is worked out of: how long two collectors may
+/// differ about it.
+const SHARED_FRESH_MS: u64 = 1_000;
+
 /// How long operators' requests in flight may take when all else is done.
 const ADMIN_DRAIN_MS: u64 = 500;
 
@@ -101,7 +105,9 @@ impl Collector {
         self.terms.get().credentials.check(&settings)?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
-        let keeper = Keeper::new(self.ledger.reader.clone(), None);
+        let reader = self.ledger.reader.clone();
+        let fresh_for = reader.is_shared().then(|| Duration::from_millis(SHARED_FRESH_MS));
+        let keeper = Keeper::new(reader, fresh_for);
         let (queue, mut committer) =
             commit::start(self.ledger.writer, keeper, &settings, metrics.clone(), health.clone())?;
         let post = Arc::new(Post::new(

@@ -3,6 +3,8 @@
 //! 4xx: this request will never work. 503: send it again after a while. 507: send it again when there is room.
 //! 500: a bug.
 
+use std::borrow::Cow;
+
 use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -41,7 +43,7 @@ pub(crate) enum Problem {
     /// The ledger cannot record this, now or later.
     Unrecordable,
     /// A probe asked, and batches should not be sent here just now.
-    NotReady { reason: &'static str },
+    NotReady { reason: Cow<'static, str> },
     /// A parameter of a query is not understood.
     BadParameter { reason: String },
     /// An element stays in quarantine, for it cannot be counted.

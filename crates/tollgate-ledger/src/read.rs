@@ -28,6 +28,20 @@ impl Page {
 
 /// Questions that a ledger answers. Every answer includes all that was acknowledged before the question.
 pub trait Reader: Send + Sync {
+    /// Whether the store answers just now: for who asks if batches may be sent here.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    fn reachable(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// Whether others may record into the store as well, so that what was read of it is true for a moment only.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// What the ledger holds, in figures.
     fn counts(&self) -> Counts;
 

@@ -7,6 +7,7 @@ use tollgate_ledger::{Ledger, LedgerError};
 use tollgate_ledger_embedded::{
     BackupReport, EmbeddedLedger, Export, OpenReport, Options, Retention, SalvageReport, VerifyReport,
 };
+use tollgate_ledger_postgres::PostgresLedger;
 use tollgate_wire::Timestamp;
 use tracing::{info, warn};
 
@@ -15,14 +16,20 @@ use crate::{exit, progress};
 
 /// Opens the ledger that the configuration names, for writing, and logs what was found.
 pub(crate) fn open(section: &LedgerSection) -> anyhow::Result<Ledger> {
-    let dir = folder(&section.location)?;
+    match Location::of(&section.location)? {
+        Location::Folder(dir) => open_embedded(section, &dir),
+        Location::Postgres(url) => open_postgres(section, &url),
+    }
+}
+
+fn open_embedded(section: &LedgerSection, dir: &Path) -> anyhow::Result<Ledger> {
     let LedgerSection { segment_bytes_max, free_bytes_min, retention_days, .. } = *section;
     let retention = (0 < retention_days).then_some(Retention { days: retention_days, now });
     let options = Options { segment_bytes_max, free_bytes_min, retention, ..Options::default() };
     let bar = progress::Bar::new("opening the ledger");
     let (ledger, report) =
-        EmbeddedLedger::open_with_progress(&dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))
-            .map_err(|error| explained(error, &dir))?;
+        EmbeddedLedger::open_with_progress(dir, options, |done| bar.set(done.n_bytes, done.n_bytes_total))
+            .map_err(|error| explained(error, dir))?;
     bar.clear();
     let OpenReport { is_new, counts, n_groups, n_segments, weakness, .. } = report;
     info!(
@@ -43,6 +50,30 @@ pub(crate) fn open(section: &LedgerSection) -> anyhow::Result<Ledger> {
             "the ledger is where an acknowledged batch can be lost; for more than a try, keep it on a local disk"
         );
     }
+    Ok(ledger)
+}
+
+fn open_postgres(section: &LedgerSection, url: &str) -> anyhow::Result<Ledger> {
+    tollgate_ledger_postgres::check_url(url).map_err(|error| exit::as_usage(&error.into()))?;
+    if section.retention_days != 0 {
+        return Err(exit::usage(
+            "use the setting ledger.retention_days: a ledger in PostgreSQL keeps every body; leave it at 0"
+                .to_owned(),
+        ));
+    }
+    let options =
+        tollgate_ledger_postgres::Options { n_recording_max: section.connections_max, ..Default::default() };
+    let (ledger, report) = PostgresLedger::open(url, options)?;
+    let tollgate_ledger_postgres::OpenReport { is_new, server_version, is_citus, synchronous_commit } =
+        report;
+    info!(
+        ledger.url = tollgate_ledger_postgres::redacted(url),
+        ledger.is_new = is_new,
+        server_version,
+        is_citus,
+        synchronous_commit,
+        "opened the ledger"
+    );
     Ok(ledger)
 }
 
@@ -96,17 +127,41 @@ fn now() -> Timestamp {
     Timestamp::from_system_time(SystemTime::now())
 }
 
+/// Where a ledger is.
+pub(crate) enum Location {
+    /// In a folder of this machine.
+    Folder(PathBuf),
+    /// In PostgreSQL, at this URL.
+    Postgres(String),
+}
+
+impl Location {
+    /// What the text says.
+    pub(crate) fn of(location: &str) -> anyhow::Result<Self> {
+        const NAME_ONE: &str = "name a folder, such as /var/lib/tollgate, or a database, such as postgres://tollgate@db/tollgate";
+        match location.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(location.to_owned())),
+            Some((scheme, _)) => Err(exit::usage(format!("open a ledger at {scheme}://…: {NAME_ONE}"))),
+            None if location.is_empty() => {
+                Err(exit::usage(format!("open the ledger: its location is empty; {NAME_ONE}")))
+            }
+            None => Ok(Self::Folder(Path::new(location).to_owned())),
+        }
+    }
+
+    /// As people may read it: without a password.
+    pub(crate) fn printable(location: &str) -> String {
+        tollgate_ledger_postgres::redacted(location)
+    }
+}
+
 /// The folder that a location names.
 pub(crate) fn folder(location: &str) -> anyhow::Result<PathBuf> {
-    const A_FOLDER: &str = "name a folder, such as /var/lib/tollgate";
-    match location.split_once("://") {
-        Some(("postgres" | "postgresql", _)) => Err(exit::usage(format!(
-            "open a ledger in PostgreSQL: this version keeps its ledger in a folder only; {A_FOLDER}"
-        ))),
-        Some((scheme, _)) => Err(exit::usage(format!("open a ledger at {scheme}://…: {A_FOLDER}"))),
-        None if location.is_empty() => {
-            Err(exit::usage(format!("open the ledger: its location is empty; {A_FOLDER}")))
-        }
-        None => Ok(Path::new(location).to_owned()),
+    match Location::of(location)? {
+        Location::Folder(dir) => Ok(dir),
+        Location::Postgres(_) => Err(exit::usage(
+            "read a ledger in PostgreSQL: this command reads a folder; PostgreSQL has tools of its own, such as pg_dump"
+                .to_owned(),
+        )),
     }
 }

@@ -91,7 +91,7 @@ async fn serve(args: &Args, configuration: Configuration, terms: Arc<CurrentTerm
     };
     let collector = Collector::bind(configuration.collector, ledger).await.map_err(usage_or_failure)?;
     let collector = collector.under(terms.clone());
-    announce(&collector, &location);
+    announce(&collector, &ledger::Location::printable(&location));
 
     let first = async {
         tokio::select! {

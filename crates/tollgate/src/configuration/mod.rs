@@ -95,7 +95,7 @@ impl Configuration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LedgerSection {
-    /// The folder of the embedded ledger, made when it is not there.
+    /// The folder of the embedded ledger, made when it is not there; or the URL of a PostgreSQL database, `postgres://…`.
     pub(crate) location: String,
     /// Bytes of one file of the journal, at most, unless one group is longer.
     pub(crate) segment_bytes_max: u64,
@@ -103,6 +103,8 @@ pub(crate) struct LedgerSection {
     pub(crate) free_bytes_min: u64,
     /// Days after which the credentials of batches are dropped; 0 keeps them for ever. What counts is kept in any case.
     pub(crate) retention_days: u32,
+    /// Connections to PostgreSQL that record one group, at most. Others answer questions.
+    pub(crate) connections_max: usize,
 }
 
 impl Default for LedgerSection {
@@ -110,7 +112,8 @@ impl Default for LedgerSection {
         // In the working folder: a first try needs neither a flag nor rights elsewhere, and what it made is in sight.
         let location = "tollgate-ledger".to_owned();
         let Options { segment_bytes_max, free_bytes_min, .. } = Options::default();
-        Self { location, segment_bytes_max, free_bytes_min, retention_days: 0 }
+        let connections_max = tollgate_ledger_postgres::Options::default().n_recording_max;
+        Self { location, segment_bytes_max, free_bytes_min, retention_days: 0, connections_max }
     }
 }
 
@@ -121,8 +124,8 @@ pub(crate) struct Flags {
     /// Read this TOML file. Without it there are the defaults, the environment and the flags.
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    /// The ledger's folder, made when it is not there [default: ./tollgate-ledger].
-    #[arg(long, value_name = "DIR")]
+    /// The ledger's folder, made when it is not there, or postgres://USER@HOST/DATABASE [default: ./tollgate-ledger].
+    #[arg(long, value_name = "DIR|URL")]
     ledger: Option<String>,
     /// Where senders post; port 0 takes a free one [default: 127.0.0.1:8480].
     #[arg(long, value_name = "ADDR")]

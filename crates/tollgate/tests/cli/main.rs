@@ -8,6 +8,7 @@ mod credential;
 mod decide;
 mod demo;
 mod help;
+mod postgres;
 mod sending;
 mod serve;
 mod tollgate;

@@ -156,7 +156,7 @@ fn an_address_in_use_is_refused() {
 #[test]
 fn what_cannot_work_is_wrong_usage() {
     let cases = [
-        (&["--ledger", "postgres://db/x"][..], "PostgreSQL"),
+        (&["--ledger", "postgres://db/x?sslmode=prefer"][..], "verify-full"),
         (&["--ledger", "s3://bucket"], "s3://"),
         (&["--ledger", ""], "empty"),
         (&["--listen", "localhost"], "--listen"),
