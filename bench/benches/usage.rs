@@ -33,20 +33,22 @@ const N_ROUNDS: usize = 25;
 const HELP: &str = "\
 How long an embedded ledger takes to say what was used.
 
-cargo bench -p tollgate-bench --bench usage -- [--series N,N,…] [--readings N] [--dir DIR]
+cargo bench -p tollgate-bench --bench usage -- [--series N,N,…] [--readings N] [--dir DIR] [--tollgate PATH]
 
   --series    series of the ledgers, in twenties [100,1000,2000]
   --readings  readings of a series in an hour [12]
-  --dir       a folder on the disk to be measured [the folder for temporary files]";
+  --dir       a folder on the disk to be measured [the folder for temporary files]
+  --tollgate  the program that is asked over HTTP [this workspace's, built now]";
 
 struct Arguments {
     sizes: Vec<u32>,
     n_readings: u32,
     dir: PathBuf,
+    tollgate: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { sizes, n_readings, dir } = arguments()?;
+    let Arguments { sizes, n_readings, dir, tollgate } = arguments()?;
     println!(
         "a year of {n_readings} readings an hour; a month asked for, of one model and of all; medians of {N_ROUNDS} rounds, and the \
          fastest\n\n{:>7} {:>10} {:>8} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -61,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "fastest",
         "ns each"
     );
-    let tollgate = Program::tollgate(None)?;
+    let tollgate = Program::tollgate(tollgate)?;
     let mut over_http = format!(
         "\nover HTTP, with rows as JSON\n\n{:>7} {:>15} {:>9} {:>15} {:>9}\n",
         "series", "model by day ms", "fastest", "all by day ms", "fastest"
@@ -77,7 +79,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
-    let mut found = Arguments { sizes: vec![100, 1_000, 2_000], n_readings: 12, dir: std::env::temp_dir() };
+    let mut found = Arguments {
+        sizes: vec![100, 1_000, 2_000],
+        n_readings: 12,
+        dir: std::env::temp_dir(),
+        tollgate: None,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.next()) {
@@ -86,6 +93,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             }
             ("--readings", Some(n)) => found.n_readings = n.parse()?,
             ("--dir", Some(dir)) => found.dir = dir.into(),
+            ("--tollgate", Some(path)) => found.tollgate = Some(path.into()),
             // Given by cargo.
             ("--bench", None) => {}
             _ => return Err(HELP.into()),
