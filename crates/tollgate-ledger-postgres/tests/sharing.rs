@@ -55,13 +55,14 @@ fn nothing_is_lost_or_doubled_while_the_server_is_killed() {
     let url = cluster.url();
     let mut ledgers: Vec<_> = (0..2).map(|_| open(&url, Options::default())).collect();
     let n_failed = AtomicUsize::new(0);
-    let done = AtomicBool::new(false);
+    let are_kills_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let writers: Vec<_> = ledgers
-            .iter_mut()
-            .map(|ledger| {
-                let n_failed = &n_failed;
-                scope.spawn(move || {
+        for ledger in &mut ledgers {
+            let (n_failed, are_kills_over) = (&n_failed, &are_kills_over);
+            scope.spawn(move || {
+                // However quick the groups are, the kills fall among them: all of them come again until the last kill.
+                let mut is_first = true;
+                while std::mem::take(&mut is_first) || !are_kills_over.load(Ordering::SeqCst) {
                     for start in (0..N_BATCHES).step_by(GROUP) {
                         // As a sender does: again and again, until it is acknowledged.
                         while let Err(error) =
@@ -71,30 +72,17 @@ fn nothing_is_lost_or_doubled_while_the_server_is_killed() {
                             n_failed.fetch_add(1, Ordering::SeqCst);
                             thread::sleep(Duration::from_millis(20));
                         }
-                        // The kills are to fall among the groups, however quick these are.
                         thread::sleep(Duration::from_millis(20));
                     }
-                })
-            })
-            .collect();
-        let cluster = &mut cluster;
-        let done = &done;
-        let killer = scope.spawn(move || {
-            for _ in 0..N_KILLS {
-                thread::sleep(Duration::from_millis(700));
-                if done.load(Ordering::SeqCst) {
-                    return false;
                 }
-                cluster.kill().expect("kill the server");
-                cluster.resume().expect("start the server again");
-            }
-            true
-        });
-        for writer in writers {
-            writer.join().expect("a writer ends well");
+            });
         }
-        done.store(true, Ordering::SeqCst);
-        assert!(killer.join().expect("the killer ends well"), "the server was killed often enough");
+        for _ in 0..N_KILLS {
+            thread::sleep(Duration::from_millis(700));
+            cluster.kill().expect("kill the server");
+            cluster.resume().expect("start the server again");
+        }
+        are_kills_over.store(true, Ordering::SeqCst);
     });
     assert_ne!(n_failed.into_inner(), 0, "a kill was noticed");
     let reader = &ledgers[0].reader;
