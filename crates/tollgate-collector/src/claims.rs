@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tollgate_ledger::{Entry, Reader};
-use tollgate_rules::{Admitted, Due, Policy, Series, SeriesId, hour_of};
+use tollgate_rules::{Admitted, Due, MeterKind, Policy, Series, SeriesId, hour_of};
 use tollgate_wire::Timestamp;
 
 use crate::standings::Claim;
@@ -59,6 +59,7 @@ impl Claim {
             if !self.policy.allowances.limits(&reading.key) {
                 continue;
             }
+            let is_gauge = self.policy.meters.kind(&reading.key) == MeterKind::Gauge;
             let series = Series {
                 model_uuid: &batch.id().model_uuid,
                 unit_name: batch.unit_name(),
@@ -70,7 +71,7 @@ impl Claim {
                 meter: reading.key.clone(),
                 hour: hour_of(reading.time),
                 amount: reading.amount,
-                series: SeriesId::of(&series),
+                series: is_gauge.then(|| SeriesId::of(&series)),
             };
             self.dues.push((entry, model, due));
         }

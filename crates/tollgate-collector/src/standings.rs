@@ -94,10 +94,14 @@ impl Keeper {
             self.policy.allowances.accounts(model_uuid, user.as_deref())
         };
         let accounts: Vec<Vec<Account>> = claim.models.iter().map(accounts).collect();
+        let mut new: Vec<Vec<&Due>> = vec![Vec::new(); claim.models.len()];
         for (entry, model, due) in &claim.dues {
             if outcomes[*entry] == Outcome::Recorded {
-                self.tally.add(&self.policy, &accounts[*model], due);
+                new[*model].push(due);
             }
+        }
+        for (accounts, new) in accounts.iter().zip(&new) {
+            self.tally.add(&self.policy, accounts, new.iter().copied());
         }
         let standing = |((model_uuid, _), accounts): (&(Box<str>, _), &Vec<Account>)| {
             Some((model_uuid.clone(), self.tally.standing(&self.policy, accounts)?))

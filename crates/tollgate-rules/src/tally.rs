@@ -15,8 +15,8 @@ pub struct Due {
     pub hour: i64,
     /// How much.
     pub amount: Decimal,
-    /// Of which series.
-    pub series: SeriesId,
+    /// Of which series; known where it matters, of a gauge.
+    pub series: Option<SeriesId>,
 }
 
 /// Where a model stands by its allowances.
@@ -89,15 +89,18 @@ impl Tally {
 
     /// Adds what was recorded since, of somebody with these accounts. Of what is missing nothing is added: it will be brought with
     /// this in it.
-    pub fn add(&mut self, policy: &Policy, accounts: &[Account], due: &Due) {
+    pub fn add<'a>(
+        &mut self,
+        policy: &Policy,
+        accounts: &[Account],
+        dues: impl Iterator<Item = &'a Due> + Clone,
+    ) {
+        // Account by account, so that each total is looked up once and not for each reading.
         for account in accounts {
-            if policy.allowances.list()[account.allowance].meter != due.meter {
-                continue;
-            }
-            if let Some(total) = self.totals.get_mut(account)
-                && total.period.has(due.hour)
-            {
-                total.used.add(due.amount, || due.series);
+            let meter = &policy.allowances.list()[account.allowance].meter;
+            let Some(total) = self.totals.get_mut(account) else { continue };
+            for due in dues.clone().filter(|due| due.meter == *meter && total.period.has(due.hour)) {
+                total.used.add(due.amount, || due.series.expect("a gauge's series is known"));
             }
         }
     }
