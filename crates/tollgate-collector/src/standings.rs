@@ -101,7 +101,7 @@ impl Keeper {
             }
         }
         for (accounts, new) in accounts.iter().zip(&new) {
-            self.tally.add(&self.policy, accounts, new.iter().copied());
+            self.tally.add(&self.policy, accounts, new);
         }
         let standing = |((model_uuid, _), accounts): (&(Box<str>, _), &Vec<Account>)| {
             Some((model_uuid.clone(), self.tally.standing(&self.policy, accounts)?))

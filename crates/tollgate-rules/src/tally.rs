@@ -89,17 +89,12 @@ impl Tally {
 
     /// Adds what was recorded since, of somebody with these accounts. Of what is missing nothing is added: it will be brought with
     /// this in it.
-    pub fn add<'a>(
-        &mut self,
-        policy: &Policy,
-        accounts: &[Account],
-        dues: impl Iterator<Item = &'a Due> + Clone,
-    ) {
+    pub fn add(&mut self, policy: &Policy, accounts: &[Account], dues: &[&Due]) {
         // Account by account, so that each total is looked up once and not for each reading.
         for account in accounts {
             let meter = &policy.allowances.list()[account.allowance].meter;
             let Some(total) = self.totals.get_mut(account) else { continue };
-            for due in dues.clone().filter(|due| due.meter == *meter && total.period.has(due.hour)) {
+            for due in dues.iter().filter(|due| due.meter == *meter && total.period.has(due.hour)) {
                 total.used.add(due.amount, || due.series.expect("a gauge's series is known"));
             }
         }

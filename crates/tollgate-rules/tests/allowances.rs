@@ -221,7 +221,7 @@ fn a_tally_follows_what_is_recorded() {
     let policy = policy();
     let accounts = policy.allowances.accounts("m", Some("bob"));
     let mut tally = Tally::default();
-    tally.add(&policy, &accounts, [due("requests", NOW, "5000", "u/0")].iter());
+    tally.add(&policy, &accounts, &[&due("requests", NOW, "5000", "u/0")]);
     assert_eq!(tally.standing(&policy, &accounts), None, "nothing is known");
     assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, NOW), 5);
     assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, NOW), 0, "all is known");
@@ -236,7 +236,7 @@ fn a_tally_follows_what_is_recorded() {
         (due("requests", "2026-11-01T00:00:00Z", "200", "u/1"), Status::Amber),
         (due("requests", "2026-11-30T23:59:59Z", "200.5", "u/0"), Status::Red),
     ] {
-        tally.add(&policy, &accounts, [&added].into_iter());
+        tally.add(&policy, &accounts, &[&added]);
         assert_eq!(status(&tally, &accounts), expected, "{added:?}");
     }
     // Another model of the same user, whose own allowances are untouched.
@@ -280,7 +280,7 @@ fn of_a_gauge_the_peaks_of_all_series_are_summed() {
         ("u/1", "301", Status::Red),
         ("u/1", "0", Status::Red),
     ] {
-        tally.add(&policy, &accounts, [due("requests", NOW, amount, unit)].iter());
+        tally.add(&policy, &accounts, &[&due("requests", NOW, amount, unit)]);
         assert_eq!(tally.standing(&policy, &accounts).unwrap().model.status, expected, "{unit} {amount}");
     }
 }
