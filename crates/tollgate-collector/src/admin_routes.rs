@@ -181,9 +181,14 @@ pub(crate) fn in_path<T>(path: PathResult<T>) -> Result<T, Problem> {
     Ok(parameters)
 }
 
-pub(crate) fn list_page(query: ListQuery, headers: &HeaderMap) -> Result<(Page, Format), Problem> {
+pub(crate) fn in_query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
     let Query(parameters) =
         query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    Ok(parameters)
+}
+
+pub(crate) fn list_page(query: ListQuery, headers: &HeaderMap) -> Result<(Page, Format), Problem> {
+    let parameters = in_query(query)?;
     let format = Format::asked(parameters.format.as_deref(), headers)?;
     Ok((Page { cursor: parameters.cursor, limit: limit_of(parameters.limit)? }, format))
 }

@@ -8,10 +8,10 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tollgate_ledger::{BatchItem, BatchPage, BatchSelect, Page, chain};
+use tollgate_ledger::{BatchItem, BatchPage, BatchSelect, Page};
 use tollgate_rules::BatchId;
 
-use crate::admin_routes::{Admin, PathResult, Rows, in_path, limit_of};
+use crate::admin_routes::{Admin, PathResult, Rows, in_path, in_query, limit_of};
 use crate::format::{self, CsvRow, Format};
 use crate::problem::Problem;
 
@@ -30,8 +30,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     query: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(parameters) =
-        query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    let parameters = in_query(query)?;
     let format = Format::asked(parameters.format.as_deref(), &headers)?;
     let page = Page { cursor: parameters.cursor, limit: limit_of(parameters.limit)? };
     let select = BatchSelect {

@@ -9,11 +9,11 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollgate_ledger::{Act, LedgerError, Outcome, Page, QuarantineItem, Reader, chain};
+use tollgate_ledger::{Act, LedgerError, Outcome, Page, QuarantineItem, Reader};
 use tollgate_rules::{Admitted, Verdict, judge};
 use tollgate_wire::Document;
 
-use crate::admin_routes::{Admin, PathResult, in_path, limit_of, one_more, rows};
+use crate::admin_routes::{Admin, PathResult, in_path, in_query, limit_of, one_more, rows};
 use crate::format::{self, CsvRow, Format};
 use crate::problem::Problem;
 
@@ -70,8 +70,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     query: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(parameters) =
-        query.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    let parameters = in_query(query)?;
     let format = Format::asked(parameters.format.as_deref(), &headers)?;
     let released = parameters.released;
     let page = Page { cursor: parameters.cursor, limit: limit_of(parameters.limit)? };

@@ -17,7 +17,7 @@ use tollgate_rules::{
 use tollgate_wire::Timestamp;
 use tracing::error;
 
-use crate::admin_routes::Admin;
+use crate::admin_routes::{Admin, in_query};
 use crate::format::{self, Format};
 use crate::problem::Problem;
 
@@ -38,8 +38,7 @@ pub(crate) async fn usage(
     headers: HeaderMap,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
-    let Query(pairs) =
-        pairs.map_err(|rejection| Problem::BadParameter { reason: format!("{}.", chain(&rejection)) })?;
+    let pairs = in_query(pairs)?;
     let Asked { query, limit, cursor, format } = Asked::read(&pairs)?;
     let format = Format::asked(format.as_deref(), &headers)?;
     let calendar = Calendar::new(query.window, &query.tz).map_err(|error| bad(&error))?;
