@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tollgate_durability::lives::{Sound, Subject, Tally, live};
 use tollgate_journal::sim::{Lies, SimDisk};
 use tollgate_ledger::{
-    BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError, ModelSummary, Outcome, Page,
-    QuarantineItem, Reader, Received, Writer,
+    BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError, ModelSummary, Outcome, Ownership,
+    Page, QuarantineItem, Reader, Received, Writer,
 };
 use tollgate_rules::{BatchId, Digest, Rollup, Select, Series, Visitor};
 
@@ -217,6 +217,14 @@ impl Reader for WrongReader {
 
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
         self.inner.declared_user(model_uuid)
+    }
+
+    fn ownership(&self, model_uuids: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
+        self.inner.ownership(model_uuids)
+    }
+
+    fn ownerships(&self, page: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        self.inner.ownerships(page)
     }
 }
 

@@ -8,8 +8,8 @@ use tollgate_wire::Timestamp;
 use tracing::error;
 
 use crate::admin_routes::Admin;
+use crate::claims::Claim;
 use crate::problem::Problem;
-use crate::standings::Claim;
 
 /// The collector's clock.
 #[expect(clippy::disallowed_methods, reason = "the edge: when an operator asked")]
@@ -23,7 +23,7 @@ impl Admin {
         let received = now();
         let entries = vec![Entry::Act(act)];
         let post = &self.post;
-        let claim = Claim::new(post.terms().policy.clone(), &*self.reader, &entries, received);
+        let claim = Claim::new(post.terms().policy.clone(), &entries, received);
         let request = Prepared::plain(entries, received);
         let recorded = post.queue.commit(request, vec![None], claim, post.budget.reservation()).await?;
         recorded.outcomes.first().copied().ok_or_else(|| {

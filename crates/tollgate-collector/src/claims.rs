@@ -1,56 +1,47 @@
 //! What a request brings to the allowances, worked out before it waits for its turn.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tollgate_ledger::{Entry, Reader};
+use tollgate_ledger::{Act, Entry};
 use tollgate_rules::{Admitted, Due, MeterKind, Policy, Series, SeriesId, hour_of};
 use tollgate_wire::Timestamp;
 
-use crate::standings::Claim;
+/// What a request brings to the allowances.
+pub(crate) struct Claim {
+    /// What it was worked out under.
+    pub(crate) policy: Arc<Policy>,
+    /// When the request came.
+    pub(crate) received: Timestamp,
+    /// The models of its entries, each once. None when nothing was limited.
+    pub(crate) models: Vec<Box<str>>,
+    /// What counts for some allowance: the entry that it is of, the model's place in `models`, and the reading.
+    pub(crate) dues: Vec<(usize, usize, Due)>,
+    /// Entries that make an element in quarantine count, if it does not already, and the places of their models.
+    pub(crate) releases: Vec<(usize, usize)>,
+}
 
 impl Claim {
     /// Of a request's entries.
-    pub(crate) fn new(
-        policy: Arc<Policy>,
-        reader: &dyn Reader,
-        entries: &[Entry],
-        received: Timestamp,
-    ) -> Self {
-        let has_acts = entries.iter().any(|entry| matches!(entry, Entry::Act(_)));
-        let mut claim = Self { policy, received, models: Vec::new(), dues: Vec::new(), has_acts };
+    pub(crate) fn new(policy: Arc<Policy>, entries: &[Entry], received: Timestamp) -> Self {
+        let (models, dues, releases) = (Vec::new(), Vec::new(), Vec::new());
+        let mut claim = Self { policy, received, models, dues, releases };
         if claim.policy.allowances.is_empty() {
             return claim;
         }
-        let mut models = BTreeMap::<&str, Named<'_>>::new();
-        for entry in entries {
-            let (model_uuid, model_name) = match entry {
-                Entry::Batch(batch) | Entry::Refused(batch, _) => {
-                    (&*batch.id().model_uuid, batch.model_name())
-                }
-                Entry::Quarantine(element) => (&*element.id.model_uuid, ""),
-                Entry::Act(_) => continue,
-            };
-            if model_uuid.is_empty() {
-                continue;
-            }
-            let place = models.len();
-            let named = models.entry(model_uuid).or_insert(Named { place, model_name });
-            if !model_name.is_empty() {
-                named.model_name = model_name;
-            }
-        }
+        let mut places = HashMap::new();
         for (index, entry) in entries.iter().enumerate() {
-            if let Some(batch) = entry.batch() {
-                claim.add(index, models[&*batch.id().model_uuid].place, batch);
+            let Some(model_uuid) = model_of(entry) else { continue };
+            let place = *places.entry(model_uuid).or_insert_with(|| {
+                claim.models.push(model_uuid.into());
+                claim.models.len() - 1
+            });
+            match entry {
+                Entry::Batch(batch) => claim.add(index, place, batch),
+                Entry::Act(Act::Release { .. }) => claim.releases.push((index, place)),
+                Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => {}
             }
         }
-        let mut owned: Vec<_> = models.into_iter().collect();
-        owned.sort_unstable_by_key(|(_, named)| named.place);
-        let owned = owned.into_iter().map(|(model_uuid, named)| {
-            (model_uuid.into(), user_of(&claim.policy, reader, model_uuid, named.model_name))
-        });
-        claim.models = owned.collect();
         claim
     }
 
@@ -78,17 +69,14 @@ impl Claim {
     }
 }
 
-struct Named<'a> {
-    place: usize,
-    model_name: &'a str,
-}
-
-/// Whose a model is, where that makes a difference.
-fn user_of(policy: &Policy, reader: &dyn Reader, model_uuid: &str, model_name: &str) -> Option<Box<str>> {
-    if !policy.allowances.ask_for_users() {
-        return None;
-    }
-    // Who cannot be read of is as good as not declared: the answer must not fail for it.
-    let declared = reader.declared_user(model_uuid).ok().flatten();
-    policy.users.user_of(model_uuid, declared.as_deref(), model_name).map(Into::into)
+/// The model that an entry has to do with.
+fn model_of(entry: &Entry) -> Option<&str> {
+    let model_uuid = match entry {
+        Entry::Batch(batch) | Entry::Refused(batch, _) => &batch.id().model_uuid,
+        Entry::Quarantine(element) => &element.id.model_uuid,
+        Entry::Act(Act::Declare { model_uuid, .. }) => model_uuid,
+        Entry::Act(Act::Release { batch, .. }) => &batch.as_ref()?.id().model_uuid,
+        Entry::Act(Act::SetStatus(_) | Act::ClearStatus { .. } | Act::Revoke { .. }) => return None,
+    };
+    (!model_uuid.is_empty()).then_some(model_uuid)
 }

@@ -107,7 +107,7 @@ impl Collector {
         let health = Arc::new(Health::new());
         let reader = self.ledger.reader.clone();
         let fresh_for = reader.is_shared().then(|| Duration::from_millis(SHARED_FRESH_MS));
-        let keeper = Keeper::new(reader, fresh_for);
+        let keeper = Keeper::new(reader, self.terms.clone(), fresh_for);
         let (queue, mut committer) =
             commit::start(self.ledger.writer, keeper, &settings, metrics.clone(), health.clone())?;
         let post = Arc::new(Post::new(

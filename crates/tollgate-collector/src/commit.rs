@@ -14,9 +14,10 @@ use tollgate_ledger::{LedgerError, Outcome, Prepared, Remedy, Writer, chain};
 use tracing::{debug, error, warn};
 
 use crate::budget::Reservation;
+use crate::claims::Claim;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::standings::{Claim, Keeper, Standings};
+use crate::standings::{Keeper, Standings};
 use crate::{CollectorError, Settings};
 
 /// Why the entries of one request are not acknowledged. Some of them may be written all the same; the sender sends them
@@ -264,8 +265,7 @@ impl CommitterThread {
             requests.push(request);
         }
         let n_entries: usize = requests.iter().map(|request| request.n_entries).sum();
-        // IMPORTANT: before the group is recorded, and on this thread, which alone records: what is looked up here has none of it.
-        self.keeper.prepare(waiters.iter().map(|(_, claim, ..)| claim));
+        let before = self.keeper.before(waiters.iter().map(|(_, claim, ..)| claim));
         let started = Instant::now();
 
         // IMPORTANT: nothing is answered before this returned; an acknowledgement is a promise that survives power loss.
@@ -283,10 +283,17 @@ impl CommitterThread {
                     took_us = took.as_micros(),
                     "recorded a group"
                 );
-                let mut outcomes = outcomes.into_iter();
-                for (n_entries, claim, answer, reservation) in waiters {
-                    let outcomes: Vec<Outcome> = outcomes.by_ref().take(n_entries).collect();
-                    let standings = self.keeper.settle(&claim, &outcomes);
+                let mut rest = &outcomes[..];
+                let of_each = waiters.iter().map(|(n_entries, claim, ..)| {
+                    let (own, others) = rest.split_at(*n_entries);
+                    rest = others;
+                    (claim, own)
+                });
+                let of_each: Vec<_> = of_each.collect();
+                let standings = self.keeper.settle(&before, &of_each);
+                let mut outcomes = outcomes.iter().copied();
+                for ((n_entries, _, answer, reservation), standings) in waiters.into_iter().zip(standings) {
+                    let outcomes = outcomes.by_ref().take(n_entries).collect();
                     // A waiter that has gone does not hear of it.
                     answer.send(Ok(Recorded { outcomes, standings, reservation })).ok();
                 }

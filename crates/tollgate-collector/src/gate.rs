@@ -4,16 +4,19 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use tollgate_ledger::{Act, Entry, Reader, chain};
-use tollgate_rules::{Reason, Verdict};
+use tollgate_rules::{Authorization, Policy, Reason, Verdict};
 use tollgate_wire::{Base64Ref, BatchRef, Element, Timestamp};
 use tracing::warn;
 
 use crate::credentials::Credentials;
+use crate::owners::owner;
 use crate::problem::Problem;
+use crate::terms::Terms;
 
 /// Looks at the credentials of one request's batches. The batches of a unit mostly carry the same one: each is verified once.
 pub(crate) struct Gate<'a> {
     credentials: &'a Credentials,
+    policy: &'a Policy,
     reader: &'a dyn Reader,
     received: Timestamp,
     seen: HashMap<Seen, Result<(), Reason>>,
@@ -34,9 +37,10 @@ struct Seen {
 }
 
 impl<'a> Gate<'a> {
-    pub(crate) fn new(credentials: &'a Credentials, reader: &'a dyn Reader, received: Timestamp) -> Self {
+    pub(crate) fn new(terms: &'a Terms, reader: &'a dyn Reader, received: Timestamp) -> Self {
         Self {
-            credentials,
+            credentials: &terms.credentials,
+            policy: &terms.policy,
             reader,
             received,
             seen: HashMap::new(),
@@ -75,6 +79,10 @@ impl<'a> Gate<'a> {
             return known.clone();
         }
         let admitted = self.credentials.admit(batch, self.received, |id| self.is_revoked(id));
+        let admitted = admitted.and_then(|authorization| match authorization {
+            Some(authorization) => self.check_owner(authorization, &seen.model_uuid),
+            None => Ok(None),
+        });
         let decided = admitted.map(|authorization| {
             let user = authorization.and_then(|authorization| authorization.user);
             if let Some(user) = user.filter(|user| !user.is_empty()) {
@@ -83,6 +91,25 @@ impl<'a> Gate<'a> {
         });
         self.seen.insert(seen, decided.clone());
         decided
+    }
+
+    /// The same, if it covers a model of whoever owns it; `None` when it does not and need not.
+    fn check_owner(
+        &self,
+        authorization: Authorization,
+        model_uuid: &str,
+    ) -> Result<Option<Authorization>, Reason> {
+        let found = self.reader.ownership(&[model_uuid]).unwrap_or_else(|error| {
+            warn!(error = %chain(&error), "who owns a model cannot be read");
+            self.is_unreadable.set(true);
+            Vec::new()
+        });
+        let owner = found.first().and_then(|ownership| owner(self.policy, model_uuid, ownership));
+        match authorization.check_owner(owner.as_deref()) {
+            Ok(()) => Ok(Some(authorization)),
+            Err(refusal) if self.credentials.are_required() => Err(Reason::Credential { refusal }),
+            Err(_) => Ok(None),
+        }
     }
 
     fn is_revoked(&self, credential_id: &str) -> bool {

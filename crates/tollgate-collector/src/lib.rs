@@ -31,6 +31,7 @@ mod jimm;
 mod metrics;
 mod model_routes;
 mod observe;
+mod owners;
 mod post;
 mod problem;
 mod quarantine_routes;
@@ -43,6 +44,7 @@ mod standings;
 mod status_routes;
 mod terms;
 mod timed_writes;
+mod totals;
 mod usage_routes;
 mod wire_routes;
 

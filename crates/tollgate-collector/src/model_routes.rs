@@ -13,6 +13,7 @@ use tollgate_rules::Policy;
 use crate::act::now;
 use crate::admin_routes::{Admin, ListQuery, PathResult, in_path, list_page, one_more, rows};
 use crate::format::{self, CsvRow};
+use crate::owners::owner;
 use crate::problem::Problem;
 
 /// A model and who owns it.
@@ -25,11 +26,14 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    fn new(reader: &dyn Reader, policy: &Policy, model: ModelSummary) -> Result<Self, LedgerError> {
-        let declared = reader.declared_user(&model.model_uuid)?;
-        let user = policy.users.user_of(&model.model_uuid, declared.as_deref(), &model.model_name);
-        let user = user.unwrap_or_default().to_owned();
-        Ok(Self { model, user })
+    fn of(reader: &dyn Reader, policy: &Policy, models: Vec<ModelSummary>) -> Result<Vec<Self>, LedgerError> {
+        let model_uuids: Vec<&str> = models.iter().map(|model| &*model.model_uuid).collect();
+        let found = reader.ownership(&model_uuids)?;
+        let owned = models.into_iter().zip(found).map(|(model, ownership)| {
+            let user = owner(policy, &model.model_uuid, &ownership).unwrap_or_default().into();
+            Self { model, user }
+        });
+        Ok(owned.collect())
     }
 }
 
@@ -51,10 +55,7 @@ pub(crate) async fn list(
     let limit = page.limit;
     let policy = admin.post.terms().policy.clone();
     let found = admin
-        .read(move |admin| {
-            let models = admin.reader.models(&one_more(page))?.into_iter();
-            models.map(|model| Owned::new(&*admin.reader, &policy, model)).collect::<Result<Vec<_>, _>>()
-        })
+        .read(move |admin| Owned::of(&*admin.reader, &policy, admin.reader.models(&one_more(page))?))
         .await?;
     format::page(format, rows(found, limit, |owned| owned.model.model_uuid.clone()))
 }
@@ -67,8 +68,8 @@ pub(crate) async fn one(
     let (policy, now) = (admin.post.terms().policy.clone(), now());
     let found = admin
         .read(move |admin| {
-            let Some(model) = admin.reader.model(&model_uuid)? else { return Ok(None) };
-            let owned = Owned::new(&*admin.reader, &policy, model)?;
+            let model = admin.reader.model(&model_uuid)?.into_iter().collect();
+            let Some(owned) = Owned::of(&*admin.reader, &policy, model)?.pop() else { return Ok(None) };
             let mut statuses = admin.reader.hand_statuses(Some(&model_uuid))?;
             statuses.retain(|status| status.standing(now).is_some());
             Ok(Some(Whole { owned, statuses }))

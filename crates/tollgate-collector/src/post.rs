@@ -16,14 +16,15 @@ use uuid::Uuid;
 use crate::act::now;
 use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
+use crate::claims::Claim;
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
-use crate::decode::{self, Decoded, decode};
+use crate::decode::{Decoded, decode};
 use crate::decompress::{Encoding, decompress};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::reply::{AnswerShape, Beyond, reply};
-use crate::standings::{Claim, Standings};
+use crate::standings::Standings;
 use crate::terms::{CurrentTerms, Terms};
 use crate::{Settings, jimm};
 
@@ -202,12 +203,12 @@ impl Decider {
         let document = decompress(received.bytes, received.encoding, self.body_bytes_max)?;
         self.metrics.count_body(document.len());
         let document = match self.shape {
-            AnswerShape::Jimm => translated(&document, &mut reservation)?,
+            AnswerShape::Jimm => jimm::translate(&document, self.batches_max, &mut reservation)?,
             AnswerShape::ByContent | AnswerShape::Users => document,
         };
         // One time for the whole request.
         let received = now();
-        let gate = Gate::new(&self.terms.credentials, &*self.reader, received);
+        let gate = Gate::new(&self.terms, &*self.reader, received);
         let Decoded { entries, posted } = decode(&document, self.batches_max, gate, &mut reservation)?;
         drop(document);
         let n_metrics = entries.iter().map(|entry| match entry {
@@ -215,26 +216,10 @@ impl Decider {
             entry => Some(entry.batch().map_or(0, |batch| batch.readings().len())),
         });
         let n_metrics = n_metrics.collect();
-        let claim = Claim::new(self.terms.policy.clone(), &*self.reader, &entries, received);
+        let claim = Claim::new(self.terms.policy.clone(), &entries, received);
         let request = self.preparer.prepare(entries, received);
         Ok(Decided { request, received, n_metrics, claim, posted, reservation })
     }
-}
-
-/// A document of a JIMM of 2018 to 2020 in the form of all others, which may be three times as long.
-fn translated(document: &[u8], reservation: &mut Reservation) -> Result<Vec<u8>, Problem> {
-    decode::reserve(reservation, 4 * document.len())?;
-    jimm::translate(document).map_err(|error| Problem::BadJson {
-        reason: format!("Failed to read an array of batches: {error}. Nothing of it was recorded."),
-        offset: offset_of(document, &error),
-    })
-}
-
-/// Where in a document an error is.
-fn offset_of(document: &[u8], error: &serde_json::Error) -> usize {
-    let lines = document.split_inclusive(|byte| *byte == b'\n');
-    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    (before + error.column().saturating_sub(1)).min(document.len())
 }
 
 impl From<Unrecorded> for Problem {

@@ -13,7 +13,7 @@ use tollgate_ledger::{Act, LedgerError, Outcome, Page, QuarantineItem, Reader};
 use tollgate_rules::{Admitted, Verdict, judge};
 use tollgate_wire::Document;
 
-use crate::admin_routes::{Admin, PathResult, in_path, in_query, limit_of, one_more, rows};
+use crate::admin_routes::{Admin, PathResult, Rows, in_path, in_query, limit_of};
 use crate::format::{self, CsvRow, Format};
 use crate::problem::Problem;
 
@@ -22,6 +22,9 @@ const EXCERPT_CHARACTERS_MAX: usize = 1_000;
 
 /// Elements read at once with all of their bodies, at most, whatever the page: this bounds what a listing holds.
 const READ_AT_ONCE: usize = 8;
+
+/// Elements looked at for one page, at most, whether they are asked for or not: this bounds how long a listing takes.
+const LOOKED_AT_MAX: usize = 4_000;
 
 /// An element in quarantine.
 #[derive(Serialize)]
@@ -80,9 +83,8 @@ pub(crate) async fn list(
         let reason = format!("cursor {cursor:?} is not one that this listing gave: start without one.");
         return Err(Problem::BadParameter { reason });
     }
-    let limit = page.limit;
-    let found = admin.read(move |admin| excerpts(&*admin.reader, released, one_more(page))).await?;
-    format::page(format, rows(found, limit, |shown| shown.item.id.to_string()))
+    let rows = admin.read(move |admin| excerpts(&*admin.reader, released, page)).await?;
+    format::page(format, rows)
 }
 
 pub(crate) async fn one(
@@ -128,20 +130,33 @@ pub(crate) async fn release(
         })?
     };
     let item = item(admin.clone(), path).await?;
-    if item.is_released {
-        return Ok(Json(whole(item)));
-    }
     let batch = if count { Some(counting(&item.body)?) } else { None };
-    match admin.act(Act::Release { quarantine_id: item.id, batch }).await? {
-        Outcome::Conflict { .. } => Err(Problem::CannotCount {
-            reason: "a batch with this id and other content is recorded, and stands; send this one under a uuid of \
-                     its own, or release it with {\"count\":false}"
-                .to_owned(),
-        }),
-        Outcome::Recorded | Outcome::Duplicate | Outcome::Quarantined { .. } => {
-            Ok(Json(whole(QuarantineItem { is_released: true, ..item })))
-        }
+    let outcome = if item.is_released {
+        Outcome::Duplicate
+    } else {
+        admin.clone().act(Act::Release { quarantine_id: item.id, batch: batch.clone() }).await?
+    };
+    let refusal = match (outcome, batch) {
+        (Outcome::Conflict { .. }, _) => Some(
+            "a batch with this id and other content is recorded, and stands; send this one under a uuid of its own, or \
+             release it with {\"count\":false}",
+        ),
+        (Outcome::Duplicate, Some(batch)) if !is_recorded(&admin, batch.clone()).await? => Some(
+            "it was released before without counting, which is for ever; send it under a uuid of its own",
+        ),
+        _ => None,
+    };
+    match refusal {
+        Some(reason) => Err(Problem::CannotCount { reason: reason.to_owned() }),
+        None => Ok(Json(whole(QuarantineItem { is_released: true, ..item }))),
     }
+}
+
+/// Whether this very batch is recorded.
+async fn is_recorded(admin: &Arc<Admin>, batch: Admitted) -> Result<bool, Problem> {
+    let read =
+        move |admin: &Admin| Ok(admin.reader.batch(batch.id())?.is_some_and(|body| body == batch.body()));
+    admin.clone().read(read).await
 }
 
 /// The batch that an element is, when it can be counted by itself.
@@ -157,19 +172,28 @@ fn counting(body: &str) -> Result<Admitted, Problem> {
     }
 }
 
-/// A page of elements with the beginnings of their bodies, of which only a few are held whole at any time.
-fn excerpts(reader: &dyn Reader, released: Released, page: Page) -> Result<Vec<Shown>, LedgerError> {
+/// A page of elements with the beginnings of their bodies, of which only a few are held whole at any time. Where few are asked for
+/// among many, it ends early: behind it there may be more.
+fn excerpts(reader: &dyn Reader, released: Released, page: Page) -> Result<Rows<Shown>, LedgerError> {
     let mut shown = Vec::new();
     let mut next = page.cursor;
-    while shown.len() < page.limit {
+    for _ in 0..LOOKED_AT_MAX / READ_AT_ONCE {
         let items = reader.quarantine(&Page { cursor: next.take(), limit: READ_AT_ONCE })?;
-        let Some(last) = items.last() else { break };
-        next = Some(last.id.to_string());
-        let wanted = items.into_iter().filter(|item| released.has(item));
-        shown.extend(wanted.map(|item| excerpt(whole(item))));
+        if items.is_empty() {
+            return Ok(Rows { rows: shown, next_cursor: None });
+        }
+        for item in items {
+            let id = item.id.to_string();
+            if released.has(&item) {
+                if shown.len() == page.limit {
+                    return Ok(Rows { rows: shown, next_cursor: next });
+                }
+                shown.push(excerpt(whole(item)));
+            }
+            next = Some(id);
+        }
     }
-    shown.truncate(page.limit);
-    Ok(shown)
+    Ok(Rows { rows: shown, next_cursor: next })
 }
 
 impl CsvRow for Shown {

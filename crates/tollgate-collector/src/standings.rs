@@ -1,36 +1,22 @@
 //! Where the models of a request stand once it is recorded.
 //!
 //! The thread that records keeps the totals of all allowances: it alone knows what has been recorded and what has not, so that
-//! no batch is missed or counted twice, and the batch that crosses a limit is answered in its own response.
+//! no batch is missed or counted twice, and the batch that crosses a limit is answered in its own response. Whose a model is, the
+//! ledger says: before a group for what was used until then, and after it for what comes from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_ledger::{LedgerError, Outcome, Page, Reader, chain};
-use tollgate_rules::{
-    Account, Due, Missing, ModelStanding, Policy, Rollup, Select, Series, SeriesId, Subject, Tally, Used,
-    Visitor,
-};
+use tollgate_ledger::{LedgerError, Outcome, Reader, chain};
+use tollgate_rules::{Account, Due, ModelStanding, Subject, hour_of};
 use tollgate_wire::Timestamp;
 use tracing::warn;
 
-/// Models read at a time when it is looked for those of a user.
-const PAGE_MODELS: usize = 1_000;
-
-/// What a request brings to the allowances.
-pub(crate) struct Claim {
-    /// What it was worked out under.
-    pub(crate) policy: Arc<Policy>,
-    /// When the request came.
-    pub(crate) received: Timestamp,
-    /// Each model of the request, with the user who owns it.
-    pub(crate) models: Vec<(Box<str>, Option<Box<str>>)>,
-    /// What counts for some allowance: the entry that it is of, the model's place in `models`, and the reading.
-    pub(crate) dues: Vec<(usize, usize, Due)>,
-    /// Whether there are acts among the entries. They are few, and what one of them changes is looked up anew.
-    pub(crate) has_acts: bool,
-}
+use crate::CurrentTerms;
+use crate::claims::Claim;
+use crate::owners::owner;
+use crate::totals::Totals;
 
 /// Where the models of a request stand.
 #[derive(Debug, Default)]
@@ -42,7 +28,7 @@ pub(crate) struct Standings {
 
 impl Standings {
     /// Where nothing limits anybody.
-    pub(crate) fn unlimited() -> Self {
+    fn unlimited() -> Self {
         Self { is_unlimited: true, known: BTreeMap::new() }
     }
 
@@ -54,146 +40,197 @@ impl Standings {
 
 /// Keeps the totals of the allowances. One thread owns it.
 pub(crate) struct Keeper {
-    reader: Arc<dyn Reader>,
-    policy: Arc<Policy>,
-    tally: Tally,
+    terms: Arc<CurrentTerms>,
+    totals: Totals,
     /// How old a total may be, where others record into the same ledger.
     fresh_for: Option<Duration>,
+    /// The last hour in which totals of periods that were over were forgotten.
+    tidied: i64,
 }
 
+/// A model on the thread that records.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Place {
+    /// Whether it has a recorded batch.
+    is_recorded: bool,
+    user: Option<Box<str>>,
+}
+
+/// The models of a group, before it is recorded.
+pub(crate) struct Before(HashMap<Box<str>, Place>);
+
 impl Keeper {
-    pub(crate) fn new(reader: Arc<dyn Reader>, fresh_for: Option<Duration>) -> Self {
-        Self { reader, policy: Arc::default(), tally: Tally::default(), fresh_for }
+    pub(crate) fn new(
+        reader: Arc<dyn Reader>,
+        terms: Arc<CurrentTerms>,
+        fresh_for: Option<Duration>,
+    ) -> Self {
+        let totals = Totals::new(reader, terms.get().policy.clone());
+        Self { terms, totals, fresh_for, tidied: i64::MIN }
     }
 
-    /// Before a group is recorded: looks up what is not known yet of those whom `claims` are of.
-    pub(crate) fn prepare<'a>(&mut self, claims: impl Iterator<Item = &'a Claim>) {
-        for claim in claims {
-            self.follow(&claim.policy);
-            for (model_uuid, user) in &claim.models {
-                let accounts = self.policy.allowances.accounts(model_uuid, user.as_deref());
-                if let Err(error) = self.look_up(&accounts, claim.received) {
-                    // The batches are recorded all the same, and the answer says nothing of the model.
-                    warn!(error = %chain(&*error), "where a model stands cannot be said just now");
-                }
-            }
+    /// Before a group is recorded.
+    pub(crate) fn before<'a>(&mut self, claims: impl Iterator<Item = &'a Claim>) -> Before {
+        let policy = self.terms.get().policy.clone();
+        if !Arc::ptr_eq(&self.totals.policy, &policy) {
+            self.totals.forget();
+            self.totals.policy = policy;
         }
+        if !self.totals.policy.allowances.ask_for_users() {
+            return Before(HashMap::new());
+        }
+        let mut model_uuids: Vec<&str> = claims.flat_map(|claim| &claim.models).map(|uuid| &**uuid).collect();
+        let before = self
+            .places(&mut model_uuids)
+            .map(|places| places.into_iter().map(|(model_uuid, place)| (model_uuid.into(), place)).collect());
+        Before(self.or_forget(before))
     }
 
-    /// After the group is durable: adds what is new, and says where the models of the request stand.
-    pub(crate) fn settle(&mut self, claim: &Claim, outcomes: &[Outcome]) -> Standings {
-        if claim.policy.allowances.is_empty() {
-            return Standings::unlimited();
+    /// After the group is durable: adds what is new, and says where the models of each request stand.
+    pub(crate) fn settle(&mut self, before: &Before, requests: &[(&Claim, &[Outcome])]) -> Vec<Standings> {
+        if self.totals.policy.allowances.is_empty() {
+            return requests.iter().map(|_| Standings::unlimited()).collect();
         }
-        if !Arc::ptr_eq(&self.policy, &claim.policy) {
-            // It was worked out before the configuration changed: nobody knows what it brought to the new allowances.
-            self.tally.forget();
-            return Standings::default();
+        let claims = || requests.iter().map(|(claim, _)| *claim);
+        let mut model_uuids: Vec<&str> =
+            claims().flat_map(|claim| &claim.models).map(|uuid| &**uuid).collect();
+        let after = self.places(&mut model_uuids);
+        let after = self.or_forget(after);
+        let accounts = after.iter().map(|(uuid, place)| (*uuid, self.accounts(uuid, place))).collect();
+        if claims().all(|claim| Arc::ptr_eq(&self.totals.policy, &claim.policy)) {
+            self.follow_users(before, &after);
+            self.add(requests, &accounts);
+        } else {
+            // Worked out before the configuration changed: nobody knows what it brought to the new allowances.
+            self.totals.forget();
         }
-        let accounts = |(model_uuid, user): &(Box<str>, Option<Box<str>>)| {
-            self.policy.allowances.accounts(model_uuid, user.as_deref())
+        let now = claims().map(|claim| claim.received).max().unwrap_or_default();
+        self.tidy(now);
+        let standings = self.standings(&accounts, now);
+        if self.fresh_for.is_some() {
+            // Others may record into it: who owns what is true for a moment only.
+            self.totals.owners = None;
+        }
+        let of_claim = |claim: &Claim| {
+            let known =
+                claim.models.iter().filter_map(|uuid| Some((uuid.clone(), standings.get(&**uuid)?.clone())));
+            Standings { is_unlimited: false, known: known.collect() }
         };
-        let accounts: Vec<Vec<Account>> = claim.models.iter().map(accounts).collect();
-        let mut new: Vec<Vec<&Due>> = vec![Vec::new(); claim.models.len()];
-        for (entry, model, due) in &claim.dues {
-            if outcomes[*entry] == Outcome::Recorded {
-                new[*model].push(due);
-            }
-        }
-        for (accounts, new) in accounts.iter().zip(&new) {
-            self.tally.add(&self.policy, accounts, new);
-        }
-        let standing = |((model_uuid, _), accounts): (&(Box<str>, _), &Vec<Account>)| {
-            Some((model_uuid.clone(), self.tally.standing(&self.policy, accounts)?))
-        };
-        let known: BTreeMap<_, _> = claim.models.iter().zip(&accounts).filter_map(standing).collect();
-        if claim.has_acts {
-            self.tally.forget();
-        }
-        Standings { is_unlimited: false, known }
+        claims().map(of_claim).collect()
     }
 
     /// Of an outcome that the totals were not told of.
     pub(crate) fn forget(&mut self) {
-        self.tally.forget();
+        self.totals.forget();
     }
 
-    fn follow(&mut self, policy: &Arc<Policy>) {
-        if !Arc::ptr_eq(&self.policy, policy) {
-            self.policy = policy.clone();
-            self.tally.forget();
+    /// What the ledger knows of models.
+    fn places<'m>(&self, model_uuids: &mut Vec<&'m str>) -> Result<HashMap<&'m str, Place>, LedgerError> {
+        model_uuids.sort_unstable();
+        model_uuids.dedup();
+        let found = self.totals.reader.ownership(model_uuids)?;
+        let place = |(model_uuid, ownership): (&&'m str, _)| {
+            let user = owner(&self.totals.policy, model_uuid, &ownership);
+            (*model_uuid, Place { is_recorded: ownership.model_name.is_some(), user })
+        };
+        Ok(model_uuids.iter().zip(found).map(place).collect())
+    }
+
+    /// What was found; or nothing, and then the totals know of nothing either. The batches are recorded all the same, and answers
+    /// say nothing of their models.
+    fn or_forget<T: Default>(&mut self, found: Result<T, LedgerError>) -> T {
+        found.unwrap_or_else(|error| {
+            warn!(error = %chain(&error), "who owns models cannot be read just now");
+            self.totals.forget();
+            T::default()
+        })
+    }
+
+    /// What a model's usage goes to. A model that never had a batch has used nothing: there is no total of it alone, however many of
+    /// them somebody makes up.
+    fn accounts(&self, model_uuid: &str, place: &Place) -> Vec<Account> {
+        let mut accounts = self.totals.policy.allowances.accounts(model_uuid, place.user.as_deref());
+        accounts.retain(|account| place.is_recorded || !matches!(account.subject, Subject::Model(_)));
+        accounts
+    }
+
+    /// A model with another user than before takes all that it used along.
+    fn follow_users(&mut self, Before(before): &Before, after: &HashMap<&str, Place>) {
+        for (model_uuid, after) in after {
+            let Some(before) = before.get(*model_uuid) else { continue };
+            let (from, to) = (before.user.as_deref(), after.user.as_deref());
+            if before.is_recorded && from != to {
+                for user in [from, to].into_iter().flatten() {
+                    for account in self.totals.policy.allowances.accounts(model_uuid, Some(user)) {
+                        if matches!(account.subject, Subject::User(_)) {
+                            self.totals.tally.forget(&account);
+                        }
+                    }
+                }
+            }
+            if let Some(owners) = &mut self.totals.owners
+                && after.is_recorded
+                && (!before.is_recorded || from != to)
+            {
+                owners.moved(model_uuid, from, to);
+            }
         }
     }
 
-    fn look_up(
+    fn add(&mut self, requests: &[(&Claim, &[Outcome])], accounts: &HashMap<&str, Vec<Account>>) {
+        let Totals { policy, tally, .. } = &mut self.totals;
+        let mut new = HashMap::<&str, Vec<&Due>>::new();
+        let mut released = Vec::new();
+        for (claim, outcomes) in requests {
+            let is_recorded = |entry: usize| outcomes[entry] == Outcome::Recorded;
+            for (entry, model, due) in &claim.dues {
+                if is_recorded(*entry) {
+                    new.entry(&claim.models[*model]).or_default().push(due);
+                }
+            }
+            let releases = claim.releases.iter().filter(|(entry, _)| is_recorded(*entry));
+            released.extend(releases.map(|(_, model)| &*claim.models[*model]));
+        }
+        for (model_uuid, new) in new {
+            if let Some(accounts) = accounts.get(model_uuid) {
+                tally.add(policy, accounts, &new);
+            }
+        }
+        // Whether its batch had been recorded before, the outcome of a release does not say.
+        for account in released.iter().filter_map(|uuid| accounts.get(uuid)).flatten() {
+            tally.forget(account);
+        }
+    }
+
+    fn tidy(&mut self, now: Timestamp) {
+        let hour = hour_of(now);
+        if self.tidied < hour {
+            self.tidied = hour;
+            self.totals.tally.forget_before(hour);
+        }
+    }
+
+    /// Where each model stands, of those of which that can be said.
+    fn standings<'m>(
         &mut self,
-        accounts: &[Account],
+        accounts: &HashMap<&'m str, Vec<Account>>,
         now: Timestamp,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> HashMap<&'m str, ModelStanding> {
         let fresh_since = self.fresh_for.and_then(|fresh_for| {
             let seconds = i64::try_from(fresh_for.as_secs()).unwrap_or(i64::MAX);
             Timestamp::from_unix(now.unix_seconds().saturating_sub(seconds), now.nanoseconds())
         });
-        for missing in self.tally.missing(&self.policy, accounts, now, fresh_since)? {
-            let used = used(&*self.reader, &self.policy, &missing)?;
-            self.tally.bring(missing, used, now);
-        }
-        Ok(())
-    }
-}
-
-/// How much was used of an allowance in a period, as the ledger has it.
-pub(crate) fn used(reader: &dyn Reader, policy: &Policy, missing: &Missing) -> Result<Used, LedgerError> {
-    let Missing { account, period } = missing;
-    let meter = policy.allowances.list()[account.allowance].meter();
-    let select =
-        Select { model_uuid: None, meter: Some(meter), from_hour: period.start, to_hour: period.end };
-    let mut adder = Adder { used: Used::nothing(policy.meters.kind(meter)), series: None };
-    match &account.subject {
-        Subject::All => reader.usage(&select, &mut adder)?,
-        Subject::Model(model_uuid) => {
-            reader.usage(&Select { model_uuid: Some(model_uuid), ..select }, &mut adder)?;
-        }
-        Subject::User(user) => {
-            for model_uuid in models_of(reader, policy, user)? {
-                reader.usage(&Select { model_uuid: Some(&model_uuid), ..select }, &mut adder)?;
+        let mut standings = HashMap::new();
+        for (model_uuid, accounts) in accounts {
+            // IMPORTANT: after the group is recorded and its readings are added to what was known, and on this thread, which alone
+            // records: what is brought here has all of it in it, and nothing that is still to be added.
+            if let Err(error) = self.totals.look_up(accounts, now, fresh_since) {
+                // The batches are recorded all the same, and the answer says nothing of the model.
+                warn!(error = %chain(&error), "where a model stands cannot be said just now");
+            } else if let Some(standing) = self.totals.tally.standing(&self.totals.policy, accounts) {
+                standings.insert(*model_uuid, standing);
             }
         }
-    }
-    Ok(adder.used)
-}
-
-fn models_of(reader: &dyn Reader, policy: &Policy, user: &str) -> Result<Vec<String>, LedgerError> {
-    let mut found = Vec::new();
-    let mut page = Page { cursor: None, limit: PAGE_MODELS };
-    loop {
-        let models = reader.models(&page)?;
-        let Some(last) = models.last() else { return Ok(found) };
-        page.cursor = Some(last.model_uuid.clone());
-        for model in models {
-            let declared = reader.declared_user(&model.model_uuid)?;
-            let owner = policy.users.user_of(&model.model_uuid, declared.as_deref(), &model.model_name);
-            if owner == Some(user) {
-                found.push(model.model_uuid);
-            }
-        }
-    }
-}
-
-/// Adds up rollups.
-struct Adder {
-    used: Used,
-    series: Option<SeriesId>,
-}
-
-impl Visitor for Adder {
-    fn series(&mut self, series: &Series<'_>) -> bool {
-        self.series = Some(SeriesId::of(series));
-        true
-    }
-
-    fn rollup(&mut self, _: i64, rollup: &Rollup) {
-        let series = self.series;
-        self.used.add_rollup(rollup, || series.expect("a series comes before its rollups"));
+        standings
     }
 }

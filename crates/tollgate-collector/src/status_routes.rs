@@ -9,10 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tollgate_ledger::{Act, HandStatus, LedgerError, Page, Reader, chain};
-use tollgate_rules::{
-    Account, CalendarError, Missing, Policy, Standing, Subject, Tally, hour_of, hour_start, limits,
-};
+use tollgate_ledger::{Act, HandStatus, LedgerError, Page, Reader};
+use tollgate_rules::{Account, Policy, Standing, Subject, hour_of, hour_start, limits};
 use tollgate_wire::{Status, Timestamp};
 
 use crate::act::now;
@@ -20,9 +18,9 @@ use crate::admin_routes::{
     Admin, ListQuery, NO_SUCH_PATH, PathResult, Rows, in_path, list_page, one_more, rows,
 };
 use crate::format::{self, CsvRow};
+use crate::owners::owner;
 use crate::problem::Problem;
-use crate::standings::used;
-use crate::usage_routes::user_of;
+use crate::totals::{self, Totals};
 
 /// Bytes of the info of a status, at most: it is a line for people, and goes into every answer.
 const INFO_BYTES_MAX: usize = 1_024;
@@ -99,7 +97,8 @@ pub(crate) async fn list(
     let (page, format) = list_page(query, &headers)?;
     let limit = page.limit;
     let policy = admin.post.terms().policy.clone();
-    let found = admin.read(move |admin| Lookup::new(&*admin.reader, &policy).list(&one_more(page))).await?;
+    let found =
+        admin.read(move |admin| Lookup::new(admin.reader.clone(), policy).list(&one_more(page))).await?;
     let Rows { rows: models, next_cursor } = rows(found, limit, |(model_uuid, _)| model_uuid.clone());
     let shown = models.into_iter().flat_map(|(_, shown)| shown).collect();
     format::page(format, Rows { rows: shown, next_cursor })
@@ -111,7 +110,7 @@ pub(crate) async fn of_model(
 ) -> Result<Response, Problem> {
     let model_uuid = in_path(path)?;
     let policy = admin.post.terms().policy.clone();
-    let whole = admin.read(move |admin| Lookup::new(&*admin.reader, &policy).whole(&model_uuid)).await?;
+    let whole = admin.read(move |admin| Lookup::new(admin.reader.clone(), policy).whole(&model_uuid)).await?;
     Ok(Json(whole).into_response())
 }
 
@@ -246,108 +245,90 @@ async fn clear(admin: Arc<Admin>, model_uuid: String, unit_name: String) -> Resu
 }
 
 /// Looks up where models stand, reading each total once.
-struct Lookup<'a> {
-    reader: &'a dyn Reader,
-    policy: &'a Policy,
-    tally: Tally,
+struct Lookup {
+    totals: Totals,
     now: Timestamp,
 }
 
-impl<'a> Lookup<'a> {
-    fn new(reader: &'a dyn Reader, policy: &'a Policy) -> Self {
-        Self { reader, policy, tally: Tally::default(), now: now() }
+/// A model that is looked at.
+struct Looked<'m> {
+    model_uuid: &'m str,
+    model_name: Box<str>,
+    user: Option<Box<str>>,
+    accounts: Vec<Account>,
+}
+
+impl Lookup {
+    fn new(reader: Arc<dyn Reader>, policy: Arc<Policy>) -> Self {
+        Self { totals: Totals::new(reader, policy), now: now() }
     }
 
     /// Each model of a page with itself and its units. A model for which something is set by hand is there before its first batch:
     /// a uuid that was mistyped has to show.
     fn list(&mut self, page: &Page) -> Result<Vec<(String, Vec<Shown>)>, LedgerError> {
-        let set = self.reader.hand_statuses(None)?.into_iter();
+        let reader = self.totals.reader.clone();
+        let set = reader.hand_statuses(None)?.into_iter();
         let set =
             set.filter(|status| status.standing(self.now).is_some()).map(|status| status.model_uuid.into());
         let is_after = |uuid: &String| page.cursor.as_ref().is_none_or(|cursor| cursor < uuid);
-        let seen = self.reader.models(page)?.into_iter().map(|model| model.model_uuid);
+        let seen = reader.ownerships(page)?.into_iter().map(|(model_uuid, _)| model_uuid.into());
         let uuids: BTreeSet<String> = set.filter(is_after).chain(seen).collect();
         let of_model = |model_uuid: String| {
-            let mut shown = vec![self.model(&model_uuid)?];
-            shown.extend(self.units(&model_uuid)?);
+            let looked = self.look(&model_uuid)?;
+            let mut shown = vec![self.model(&looked)?];
+            shown.extend(self.units(&looked)?);
             Ok((model_uuid, shown))
         };
         uuids.into_iter().take(page.limit).map(of_model).collect()
     }
 
     fn whole(&mut self, model_uuid: &str) -> Result<Whole, LedgerError> {
-        let model = self.model(model_uuid)?;
-        let accounts = self.accounts(model_uuid)?;
+        let looked = self.look(model_uuid)?;
+        let model = self.model(&looked)?;
+        self.look_up(&looked.accounts)?;
         let allowances =
-            accounts.iter().map(|account| self.of_allowance(account)).collect::<Result<_, _>>()?;
-        Ok(Whole { model, allowances, units: self.units(model_uuid)? })
+            looked.accounts.iter().map(|account| self.of_allowance(account)).collect::<Result<_, _>>()?;
+        Ok(Whole { model, allowances, units: self.units(&looked)? })
     }
 
-    fn accounts(&self, model_uuid: &str) -> Result<Vec<Account>, LedgerError> {
-        let user = user_of(self.reader, self.policy, model_uuid)?;
-        Ok(self.policy.allowances.accounts(model_uuid, user.as_deref()))
+    fn look<'m>(&self, model_uuid: &'m str) -> Result<Looked<'m>, LedgerError> {
+        let Totals { reader, policy, .. } = &self.totals;
+        let ownership = reader.ownership(&[model_uuid])?.pop().unwrap_or_default();
+        let user = owner(policy, model_uuid, &ownership);
+        let accounts = policy.allowances.accounts(model_uuid, user.as_deref());
+        Ok(Looked { model_uuid, model_name: ownership.model_name.unwrap_or_default(), user, accounts })
     }
 
-    fn model(&mut self, model_uuid: &str) -> Result<Shown, LedgerError> {
-        let by_hand = self.reader.hand_status(model_uuid, "")?;
+    fn model(&mut self, looked: &Looked<'_>) -> Result<Shown, LedgerError> {
+        let by_hand = self.totals.reader.hand_status(looked.model_uuid, "")?;
         if let Some((status, standing)) =
             by_hand.and_then(|status| Some((status.standing(self.now)?, status)))
         {
-            return self.shown(model_uuid, "", status, "hand", standing.expires);
+            return Ok(looked.shown("", status, "hand", standing.expires));
         }
-        let accounts = self.accounts(model_uuid)?;
-        self.look_up(&accounts)?;
-        let source = if accounts.is_empty() { "default" } else { "allowance" };
-        let standing = self.tally.standing(self.policy, &accounts).unwrap_or_default().model;
-        self.shown(model_uuid, "", standing, source, None)
+        self.look_up(&looked.accounts)?;
+        let source = if looked.accounts.is_empty() { "default" } else { "allowance" };
+        let standing = self.totals.tally.standing(&self.totals.policy, &looked.accounts).unwrap_or_default();
+        Ok(looked.shown("", standing.model, source, None))
     }
 
-    fn units(&self, model_uuid: &str) -> Result<Vec<Shown>, LedgerError> {
-        let set = self.reader.hand_statuses(Some(model_uuid))?;
+    fn units(&self, looked: &Looked<'_>) -> Result<Vec<Shown>, LedgerError> {
+        let set = self.totals.reader.hand_statuses(Some(looked.model_uuid))?;
         let units = set.into_iter().filter(|status| !status.unit_name.is_empty());
         let counting = units.filter_map(|status| Some((status.standing(self.now)?, status)));
-        counting
-            .map(|(standing, status)| {
-                self.shown(model_uuid, &status.unit_name, standing, "hand", status.expires)
-            })
-            .collect()
-    }
-
-    fn shown(
-        &self,
-        model_uuid: &str,
-        unit_name: &str,
-        standing: Standing,
-        source: &'static str,
-        expires: Option<Timestamp>,
-    ) -> Result<Shown, LedgerError> {
-        Ok(Shown {
-            model_uuid: model_uuid.to_owned(),
-            unit_name: unit_name.to_owned(),
-            model_name: self.reader.model_name(model_uuid)?.unwrap_or_default(),
-            user: user_of(self.reader, self.policy, model_uuid)?.unwrap_or_default().into(),
-            status: standing.status.as_str(),
-            info: standing.info,
-            source,
-            expires: expires.map(|time| time.to_string()),
-        })
+        let shown = counting
+            .map(|(standing, status)| looked.shown(&status.unit_name, standing, "hand", status.expires));
+        Ok(shown.collect())
     }
 
     fn look_up(&mut self, accounts: &[Account]) -> Result<(), LedgerError> {
-        let missing =
-            self.tally.missing(self.policy, accounts, self.now, None).map_err(|error| of_calendar(&error))?;
-        for missing in missing {
-            let used = used(self.reader, self.policy, &missing)?;
-            self.tally.bring(missing, used, self.now);
-        }
-        Ok(())
+        self.totals.look_up(accounts, self.now, None)
     }
 
     fn of_allowance(&self, account: &Account) -> Result<OfAllowance, LedgerError> {
-        let allowance = &self.policy.allowances.list()[account.allowance];
-        let period = allowance.period(hour_of(self.now)).map_err(|error| of_calendar(&error))?;
-        let missing = Missing { account: account.clone(), period };
-        let used = used(self.reader, self.policy, &missing)?.total();
+        let allowance = &self.totals.policy.allowances.list()[account.allowance];
+        let period = allowance.period(hour_of(self.now)).map_err(totals::of_calendar)?;
+        let used = self.totals.tally.used(account).unwrap_or_default();
         let standing = allowance.standing(&used, period);
         Ok(OfAllowance {
             name: allowance.name().to_owned(),
@@ -367,6 +348,23 @@ impl<'a> Lookup<'a> {
     }
 }
 
-fn of_calendar(error: &CalendarError) -> LedgerError {
-    LedgerError::new(tollgate_ledger::Remedy::Repair, format!("find a period: {}", chain(error)))
+impl Looked<'_> {
+    fn shown(
+        &self,
+        unit_name: &str,
+        standing: Standing,
+        source: &'static str,
+        expires: Option<Timestamp>,
+    ) -> Shown {
+        Shown {
+            model_uuid: self.model_uuid.to_owned(),
+            unit_name: unit_name.to_owned(),
+            model_name: self.model_name.to_string(),
+            user: self.user.as_deref().unwrap_or_default().to_owned(),
+            status: standing.status.as_str(),
+            info: standing.info,
+            source,
+            expires: expires.map(|time| time.to_string()),
+        }
+    }
 }

@@ -19,6 +19,7 @@ use tracing::error;
 
 use crate::admin_routes::{Admin, in_query};
 use crate::format::{self, Format};
+use crate::owners::owner;
 use crate::problem::Problem;
 
 /// Rows when nothing is said.
@@ -75,10 +76,11 @@ fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<
         if let Some(owner) = owners.get(model_uuid) {
             return owner.clone();
         }
-        let owner = user_of(reader, policy, model_uuid).unwrap_or_else(|error| {
+        let found = reader.ownership(&[model_uuid]).unwrap_or_else(|error| {
             unread.get_or_insert(error);
-            None
+            Vec::new()
         });
+        let owner = found.first().and_then(|ownership| owner(policy, model_uuid, ownership));
         owners.insert(model_uuid.into(), owner.clone());
         owner
     };
@@ -87,17 +89,6 @@ fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<
     let rows = usage.finish().map_err(Failed::Calendar)?;
     // Usage of a model whose owner cannot be read must not pass for that of nobody.
     unread.map_or(Ok(rows), |error| Err(Failed::Ledger(error)))
-}
-
-/// The user who owns a model.
-pub(crate) fn user_of(
-    reader: &dyn Reader,
-    policy: &Policy,
-    model_uuid: &str,
-) -> Result<Option<Box<str>>, LedgerError> {
-    let declared = reader.declared_user(model_uuid)?;
-    let name = reader.model_name(model_uuid)?.unwrap_or_default();
-    Ok(policy.users.user_of(model_uuid, declared.as_deref(), &name).map(Into::into))
 }
 
 /// What the parameters ask for.

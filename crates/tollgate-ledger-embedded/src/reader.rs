@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tollgate_journal::{Group, RecordPosition};
 use tollgate_ledger::{
-    BatchPage, BatchSelect, Counts, HandStatus, LedgerError, ModelSummary, Page, QuarantineItem, Reader,
-    Remedy,
+    BatchPage, BatchSelect, Counts, HandStatus, LedgerError, ModelSummary, Ownership, Page, QuarantineItem,
+    Reader, Remedy,
 };
 use tollgate_rules::{BatchId, Digest, Select, Visitor};
 
@@ -132,5 +132,16 @@ impl Reader for EmbeddedReader {
 
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
         Ok(self.index.with_facts(|facts| facts.acts.user(model_uuid).map(Into::into)))
+    }
+
+    fn ownership(&self, model_uuids: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
+        Ok(self.index.with_facts(|facts| model_uuids.iter().map(|uuid| facts.ownership(uuid)).collect()))
+    }
+
+    fn ownerships(&self, page: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        Ok(self.index.with_facts(|facts| {
+            let uuids = facts.catalogue.uuids(page.cursor.as_deref()).take(page.limit);
+            uuids.map(|uuid| (uuid.into(), facts.ownership(uuid))).collect()
+        }))
     }
 }

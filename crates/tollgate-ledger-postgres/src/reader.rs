@@ -2,6 +2,7 @@
 
 mod batches;
 mod models;
+mod ownership;
 mod quarantined;
 mod statuses;
 mod usage;
@@ -9,12 +10,13 @@ mod usage;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tollgate_ledger::{
-    BatchPage, BatchSelect, Counts, HandStatus, LedgerError, ModelSummary, Page, QuarantineItem, Reader,
-    chain,
+    BatchPage, BatchSelect, Counts, HandStatus, LedgerError, ModelSummary, Ownership, Page, QuarantineItem,
+    Reader, chain,
 };
 use tollgate_rules::{BatchId, Select, Visitor};
 use tracing::debug;
 
+use crate::key;
 use crate::ledger::Database;
 use crate::session::Session;
 
@@ -113,5 +115,14 @@ impl Reader for PostgresReader {
 
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
         self.ask("read who owns a model", statuses::DeclaredUser(model_uuid.to_owned()))
+    }
+
+    fn ownership(&self, model_uuids: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
+        let models = model_uuids.iter().map(|uuid| key::pack(uuid)).collect();
+        self.ask("read who owns models", ownership::Of(models))
+    }
+
+    fn ownerships(&self, page: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        self.ask("list who owns models", ownership::List(page.clone()))
     }
 }

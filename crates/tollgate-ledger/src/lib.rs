@@ -25,6 +25,7 @@ pub use error::{BadCursor, BodyDropped, LedgerError, Remedy, chain};
 pub use memory::MemoryLedger;
 pub use outcome::Outcome;
 pub use read::{
-    BatchItem, BatchPage, BatchSelect, Counts, MeterTotal, ModelSummary, Page, QuarantineItem, Reader,
+    BatchItem, BatchPage, BatchSelect, Counts, MeterTotal, ModelSummary, Ownership, Page, QuarantineItem,
+    Reader,
 };
 pub use write::{Content, Entry, Ledger, NothingToPrepare, Prepared, Preparer, Received, Writer};

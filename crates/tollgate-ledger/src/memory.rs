@@ -9,8 +9,8 @@ use tollgate_rules::{
 
 use crate::{
     Act, BadCursor, BatchItem, BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError,
-    MeterTotal, ModelSummary, NothingToPrepare, Outcome, Page, QuarantineItem, Reader, Received, Remedy,
-    Writer,
+    MeterTotal, ModelSummary, NothingToPrepare, Outcome, Ownership, Page, QuarantineItem, Reader, Received,
+    Remedy, Writer,
 };
 
 /// A ledger that lasts as long as its value. It keeps every batch and works each answer out from all of them, so that
@@ -162,6 +162,18 @@ impl State {
         self.batches.iter().map(|(batch, _)| &*batch.id().model_uuid).collect()
     }
 
+    fn model_uuids_after(&self, page: &Page) -> impl Iterator<Item = &str> {
+        let is_after = |uuid: &&str| page.cursor.as_deref().is_none_or(|cursor| cursor < *uuid);
+        self.model_uuids().into_iter().filter(is_after).take(page.limit)
+    }
+
+    fn ownership(&self, model_uuid: &str) -> Ownership {
+        Ownership {
+            model_name: self.model(model_uuid).map(|model| model.model_name.into()),
+            declared_user: self.declared.get(model_uuid).cloned(),
+        }
+    }
+
     fn model(&self, model_uuid: &str) -> Option<ModelSummary> {
         let batches = self.batches.iter().map(|(batch, _)| batch);
         let batches: Vec<&Admitted> = batches.filter(|batch| &*batch.id().model_uuid == model_uuid).collect();
@@ -205,9 +217,7 @@ impl Reader for MemoryLedger {
 
     fn models(&self, page: &Page) -> Result<Vec<ModelSummary>, LedgerError> {
         let state = self.state();
-        let is_after = |uuid: &&str| page.cursor.as_deref().is_none_or(|cursor| cursor < *uuid);
-        let uuids = state.model_uuids().into_iter().filter(is_after).take(page.limit);
-        Ok(uuids.filter_map(|uuid| state.model(uuid)).collect())
+        Ok(state.model_uuids_after(page).filter_map(|uuid| state.model(uuid)).collect())
     }
 
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError> {
@@ -284,6 +294,17 @@ impl Reader for MemoryLedger {
 
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
         Ok(self.state().declared.get(model_uuid).cloned())
+    }
+
+    fn ownership(&self, model_uuids: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
+        let state = self.state();
+        Ok(model_uuids.iter().map(|uuid| state.ownership(uuid)).collect())
+    }
+
+    fn ownerships(&self, page: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        let state = self.state();
+        let uuids = state.model_uuids_after(page);
+        Ok(uuids.map(|uuid| (uuid.into(), state.ownership(uuid))).collect())
     }
 }
 

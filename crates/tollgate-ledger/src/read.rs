@@ -59,15 +59,6 @@ pub trait Reader: Send + Sync {
     /// When the store cannot be read.
     fn model(&self, model_uuid: &str) -> Result<Option<ModelSummary>, LedgerError>;
 
-    /// The name of one model in its newest batch; `None` when it has no recorded batch.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    fn model_name(&self, model_uuid: &str) -> Result<Option<String>, LedgerError> {
-        Ok(self.model(model_uuid)?.map(|model| model.model_name))
-    }
-
     /// The canonical JSON of one recorded batch: the bytes of [`tollgate_rules::Admitted::body`].
     ///
     /// # Errors
@@ -131,6 +122,30 @@ pub trait Reader: Send + Sync {
     ///
     /// When the store cannot be read.
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError>;
+
+    /// Of each of these models, in this order, what says whose it is.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn ownership(&self, model_uuids: &[&str]) -> Result<Vec<Ownership>, LedgerError>;
+
+    /// The same of all models with a recorded batch, in the order of the bytes of their uuids, from after `page.cursor` (a model
+    /// uuid, there or not).
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn ownerships(&self, page: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError>;
+}
+
+/// What a ledger knows of whose a model is. [`tollgate_rules::Users::user_of`] decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// The name in the model's newest batch; `None` when it has no recorded batch.
+    pub model_name: Option<Box<str>>,
+    /// Whom a credential declared last.
+    pub declared_user: Option<Box<str>>,
 }
 
 /// Which batches are asked for.

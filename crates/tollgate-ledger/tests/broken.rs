@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tollgate_ledger::{
     Act, BatchPage, BatchSelect, Counts, Entry, HandStatus, Ledger, LedgerError, MemoryLedger, ModelSummary,
-    NothingToPrepare, Outcome, Page, QuarantineItem, Reader, Received, Writer, conformance,
+    NothingToPrepare, Outcome, Ownership, Page, QuarantineItem, Reader, Received, Writer, conformance,
 };
 use tollgate_rules::{BatchId, Rollup, Select, Series, Visitor};
 
@@ -31,6 +31,8 @@ enum Fault {
     SortsUnitsWithoutCase,
     RevokesWithoutCase,
     KeepsTheFirstUser,
+    ForgetsUsersOfUnseenModels,
+    ListsOwnersFromTheStart,
     AddsRollupsTwice,
     IgnoresHours,
     IgnoresMeters,
@@ -57,6 +59,9 @@ fn each_fault_is_found() {
     check_found(Fault::ForgetsThatItReleased, "a released element leaves the quarantine");
     check_found(Fault::KeepsClearedStatuses, "a status stands until another is set or it is cleared");
     check_found(Fault::SortsUnitsWithoutCase, "statuses are in the order of units");
+    let says = "the newest name and the declared user say whose a model is";
+    check_found(Fault::ForgetsUsersOfUnseenModels, says);
+    check_found(Fault::ListsOwnersFromTheStart, says);
     check_found(Fault::RevokesWithoutCase, "a credential is revoked for ever");
     check_found(Fault::KeepsTheFirstUser, "the user declared last owns the model");
     check_found(Fault::AddsRollupsTwice, "readings of one hour are one rollup");
@@ -243,6 +248,22 @@ impl Reader for Broken {
 
     fn declared_user(&self, model_uuid: &str) -> Result<Option<Box<str>>, LedgerError> {
         self.inner.declared_user(model_uuid)
+    }
+
+    fn ownership(&self, model_uuids: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
+        let mut found = self.inner.ownership(model_uuids)?;
+        if self.fault == Fault::ForgetsUsersOfUnseenModels {
+            found.iter_mut().filter(|of| of.model_name.is_none()).for_each(|of| of.declared_user = None);
+        }
+        Ok(found)
+    }
+
+    fn ownerships(&self, page: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        let mut page = page.clone();
+        if self.fault == Fault::ListsOwnersFromTheStart {
+            page.cursor = None;
+        }
+        self.inner.ownerships(&page)
     }
 }
 

@@ -70,5 +70,5 @@ pub use tally::{Due, Missing, ModelStanding, Tally};
 pub use usage::{
     Across, AcrossError, Aggregate, AggregateError, Dimension, DimensionError, Usage, UsageQuery, UsageRow,
 };
-pub use used::{SeriesId, Used};
+pub use used::{Peaks, SeriesId, Used};
 pub use users::{UserError, UserSettings, Users};

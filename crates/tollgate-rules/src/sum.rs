@@ -53,6 +53,12 @@ impl Sum {
         self.0 = self.0.checked_add(other.0).expect("2^64 sums of 2^67 amounts each cannot exist");
     }
 
+    /// With `to` in the place of the smaller `from`, which is one of the amounts in it.
+    pub(crate) fn raise(&mut self, from: Decimal, to: Decimal) {
+        let difference = Self::from(to).0.checked_sub(Self::from(from).0);
+        self.merge(&Self(difference.expect("raised to what is not smaller")));
+    }
+
     /// So many hundredths of it, rounded up to 38 decimal places.
     ///
     /// # Errors

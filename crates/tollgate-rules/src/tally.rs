@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tollgate_wire::Timestamp;
 
-use crate::{Account, CalendarError, Decimal, Policy, SeriesId, Span, Standing, Used, hour_of};
+use crate::{Account, CalendarError, Decimal, Policy, SeriesId, Span, Standing, Sum, Used, hour_of};
 
 /// A reading that counts for some allowance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct ModelStanding {
 
 /// How much was used of each allowance in its present period.
 ///
-/// It is a cache: what it does not have is missing, and whoever can ask a ledger brings it. What is recorded in between is added.
+/// It is a cache: what it does not have is missing, and whoever can ask a ledger brings it. What is recorded later is added.
 #[derive(Debug, Default)]
 pub struct Tally {
     totals: HashMap<Account, Total>,
@@ -114,8 +114,24 @@ impl Tally {
         Some(worst)
     }
 
-    /// Forgets everything: of what was recorded meanwhile nothing is known.
-    pub fn forget(&mut self) {
+    /// How much was used of an account's allowance in its present period; `None` when that is missing.
+    #[must_use]
+    pub fn used(&self, account: &Account) -> Option<Sum> {
+        self.totals.get(account).map(|total| total.used.total())
+    }
+
+    /// Forgets one total: of what was recorded meanwhile it does not know.
+    pub fn forget(&mut self, account: &Account) {
+        self.totals.remove(account);
+    }
+
+    /// Forgets what is of periods that ended before this hour.
+    pub fn forget_before(&mut self, hour: i64) {
+        self.totals.retain(|_, total| hour < total.period.end);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
         self.totals.clear();
     }
 }

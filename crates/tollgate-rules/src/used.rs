@@ -30,7 +30,15 @@ pub enum Used {
     /// Of `absolute`.
     Sum(Sum),
     /// Of `gauge`.
-    Peaks(HashMap<SeriesId, Decimal>),
+    Peaks(Peaks),
+}
+
+/// The largest readings of a gauge's series, and their sum.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Peaks {
+    of_series: HashMap<SeriesId, Decimal>,
+    /// Kept beside them: it is asked for far more often than a peak is raised.
+    total: Sum,
 }
 
 impl Used {
@@ -39,7 +47,7 @@ impl Used {
     pub fn nothing(kind: MeterKind) -> Self {
         match kind {
             MeterKind::Absolute => Self::Sum(Sum::default()),
-            MeterKind::Gauge => Self::Peaks(HashMap::new()),
+            MeterKind::Gauge => Self::Peaks(Peaks::default()),
         }
     }
 
@@ -47,7 +55,7 @@ impl Used {
     pub fn add(&mut self, amount: Decimal, series: impl FnOnce() -> SeriesId) {
         match self {
             Self::Sum(sum) => sum.add(amount),
-            Self::Peaks(peaks) => raise(peaks, series(), amount),
+            Self::Peaks(peaks) => peaks.raise(series(), amount),
         }
     }
 
@@ -55,7 +63,7 @@ impl Used {
     pub fn add_rollup(&mut self, rollup: &Rollup, series: impl FnOnce() -> SeriesId) {
         match self {
             Self::Sum(sum) => sum.merge(&rollup.sum),
-            Self::Peaks(peaks) => raise(peaks, series(), rollup.max),
+            Self::Peaks(peaks) => peaks.raise(series(), rollup.max),
         }
     }
 
@@ -64,12 +72,42 @@ impl Used {
     pub fn total(&self) -> Sum {
         match self {
             Self::Sum(sum) => *sum,
-            Self::Peaks(peaks) => peaks.values().copied().sum(),
+            Self::Peaks(peaks) => peaks.total,
         }
     }
 }
 
-fn raise(peaks: &mut HashMap<SeriesId, Decimal>, series: SeriesId, amount: Decimal) {
-    let peak = peaks.entry(series).or_default();
-    *peak = (*peak).max(amount);
+impl Peaks {
+    fn raise(&mut self, series: SeriesId, amount: Decimal) {
+        let peak = self.of_series.entry(series).or_default();
+        if *peak < amount {
+            self.total.raise(*peak, amount);
+            *peak = amount;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_of_a_gauge_is_that_of_its_peaks() {
+        let id = |unit_name| {
+            SeriesId::of(&Series { model_uuid: "m", unit_name, charm_url: "", meter: "gb", labels: "" })
+        };
+        let mut used = Used::nothing(MeterKind::Gauge);
+        for (unit, amount, total) in [
+            ("a", "0.1", "0.1"),
+            ("b", "7", "7.1"),
+            ("a", "0.05", "7.1"),
+            ("a", "0.1", "7.1"),
+            ("a", "1e-30", "7.1"),
+            ("b", "1e29", "100000000000000000000000000000.1"),
+            ("a", "3", "100000000000000000000000000003"),
+        ] {
+            used.add(Decimal::parse(amount).expect("a number"), || id(unit));
+            assert_eq!(used.total().to_string(), total, "after {amount} of {unit}");
+        }
+    }
 }

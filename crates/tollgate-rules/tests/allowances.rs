@@ -249,8 +249,16 @@ fn a_tally_follows_what_is_recorded() {
     let december = "2026-12-01T00:00:01Z";
     assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, december), 5);
     assert_eq!(status(&tally, &accounts), Status::Green);
-    tally.forget();
-    assert_eq!(tally.standing(&policy, &accounts), None);
+    tally.forget(&accounts[0]);
+    assert_eq!(tally.used(&accounts[0]), None);
+    assert_eq!(tally.used(&accounts[1]), Some(Sum::default()));
+    assert_eq!(tally.standing(&policy, &accounts), None, "one is missing");
+    tally.forget_before(hour("2026-12-31T23:00:00Z"));
+    assert!(tally.used(&accounts[1]).is_some(), "the period goes on");
+    tally.forget_before(hour("2027-01-01T00:00:00Z"));
+    assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, december), 5, "it is over");
+    tally.clear();
+    assert_eq!(tally.used(&accounts[1]), None);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! What operators decide.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use tollgate_collector::{CurrentTerms, Terms};
+use tollgate_ledger::{Entry, MemoryLedger};
+use tollgate_rules::{CredentialError, Reason, Verdict, judge};
+use tollgate_wire::{Document, Timestamp};
 
 use crate::harness::{Answer, Client, Running, batch, post_of};
 
@@ -232,4 +238,34 @@ async fn a_page_of_another_site_decides_nothing() {
     let mut client = Client::connect(running.admin).await;
     let headers = ["sec-fetch-site: same-origin"];
     assert_eq!(client.request("PUT", "/api/v1/models/m/status", &headers, body).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_was_dismissed_counts_no_more_and_says_so() {
+    let memory = MemoryLedger::default();
+    let refused = |uuid: &str| {
+        let body = json!([batch("m", uuid, "a/0", "5")]).to_string();
+        let document = Document::new(body.as_bytes());
+        let elements = document.batches().expect("an array");
+        let Verdict::Admitted(admitted) = judge(&elements[0]) else { unreachable!("it can count") };
+        Entry::Refused(admitted, Reason::Credential { refusal: CredentialError::Missing })
+    };
+    let group = vec![refused("1"), refused("2")];
+    memory.open().writer.record(group, Timestamp::default()).expect("recorded");
+    let running = Running::under(&Arc::new(CurrentTerms::new(Terms::default())), &memory).await;
+    let release = |id: u64, body: &'static str| {
+        let running = &running;
+        async move { ask(running, "POST", &format!("/api/v1/quarantine/{id}/release"), body).await }
+    };
+    assert_eq!(release(1, r#"{"count":false}"#).await.status, 200);
+    let problem = release(1, r#"{"count":true}"#).await.problem(409, "cannot-count");
+    assert!(
+        problem["detail"].as_str().is_some_and(|detail| detail.contains("without counting")),
+        "{problem}"
+    );
+    running.get("/api/v1/models/m").await.problem(404, "no-such-item");
+    for _ in 0..2 {
+        assert_eq!(release(2, "").await.status, 200, "a copy of the request is answered alike");
+    }
+    assert_eq!(running.get("/api/v1/models/m").await.json()["n_batches"], 1);
 }

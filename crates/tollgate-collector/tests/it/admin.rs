@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tollgate_collector::{Collector, Settings};
 use tollgate_ledger::{
-    BodyDropped, Counts, LedgerError, MemoryLedger, ModelSummary, Page, QuarantineItem, Reader, Remedy,
+    BodyDropped, Counts, LedgerError, MemoryLedger, ModelSummary, Ownership, Page, QuarantineItem, Reader,
+    Remedy,
 };
 use tollgate_rules::{BatchId, Decimal, Point, Rollup, Select, Series, Visitor};
 
@@ -193,6 +194,14 @@ impl Reader for Endless {
     fn declared_user(&self, _: &str) -> Result<Option<Box<str>>, LedgerError> {
         unreachable!("nobody asks")
     }
+
+    fn ownership(&self, _: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn ownerships(&self, _: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        unreachable!("nobody asks")
+    }
 }
 
 #[tokio::test]
@@ -346,7 +355,15 @@ impl Reader for Failing {
     }
 
     fn declared_user(&self, _: &str) -> Result<Option<Box<str>>, LedgerError> {
+        unreachable!("nobody asks")
+    }
+
+    fn ownership(&self, _: &[&str]) -> Result<Vec<Ownership>, LedgerError> {
         Err(LedgerError::new(Remedy::Retry, "read segment 7"))
+    }
+
+    fn ownerships(&self, _: &Page) -> Result<Vec<(Box<str>, Ownership)>, LedgerError> {
+        unreachable!("nobody asks")
     }
 }
 

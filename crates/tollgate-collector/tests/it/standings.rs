@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tollgate_collector::{CurrentTerms, Terms};
+use tollgate_collector::{CredentialSettings, Credentials, CurrentTerms, Settings, Terms};
 use tollgate_ledger::{Act, Entry, HandStatus, MemoryLedger, Outcome};
-use tollgate_rules::{AllowanceSettings, Allowances, Policy, Window};
-use tollgate_wire::{Nanoseconds, Status, Timestamp};
+use tollgate_rules::{
+    AllowanceSettings, Allowances, CredentialError, KeyRing, Policy, Reason, Verdict, Window, judge, mint,
+};
+use tollgate_wire::{Document, Nanoseconds, Status, Timestamp};
 
-use crate::harness::Running;
+use crate::harness::{Client, Running};
 
 #[expect(clippy::disallowed_methods, reason = "what is posted has to be in the present period")]
 fn now() -> Timestamp {
@@ -219,4 +221,130 @@ async fn a_jimm_of_2018_is_understood() {
     assert_eq!((counts.n_batches, counts.n_quarantined), (2, 1));
     let problem = running.post("/v4/jimm/metrics", "[1,\n {]").await.problem(400, "bad-json");
     assert_eq!(problem["offset"], 6, "{problem}");
+}
+
+/// A request of a few batches: of few models, under changing names, in any order of creation, some again, some that cannot count,
+/// some with a credential that names a user.
+fn random_request(random: &mut fastrand::Rng, keys: &KeyRing, n_batches: &mut u64) -> Vec<Value> {
+    let batches = (0..random.u32(1..=4)).map(|_| {
+        *n_batches += 1;
+        let uuid = if random.u8(..) < 30 { random.u64(1..=*n_batches) } else { *n_batches };
+        let model = ["m", "n", "o"][random.usize(..3)];
+        let name = ["bob/x", "carol/x", "nobody", ""][random.usize(..4)];
+        let value = if random.u8(..) < 20 { "NaN".to_owned() } else { random.u8(0..4).to_string() };
+        let created = Timestamp::from_unix(1_700_000_000 + random.i64(0..50), 0).expect("a time");
+        let mut batch = batch_of(model, name, &uuid.to_string(), "web/0", now(), &value);
+        batch["created"] = json!(created.to_string());
+        if random.u8(..) < 25 {
+            let terms = tollgate_rules::Terms {
+                model_uuid: Some(model.to_owned()),
+                user: Some(["bob", "carol", "dave"][random.usize(..3)].to_owned()),
+                ..tollgate_rules::Terms::default()
+            };
+            let credential = mint(&terms, keys, [7; 16]).expect("terms").to_json_v1();
+            batch["credentials"] = json!(base64_simd::STANDARD.encode_to_string(credential));
+        }
+        batch
+    });
+    batches.collect()
+}
+
+/// Whatever comes, an answer says what a look at the whole ledger says.
+#[tokio::test]
+async fn answers_say_what_the_ledger_says() {
+    let keys =
+        KeyRing::parse("k 1111111111111111111111111111111111111111111111111111111111111111").expect("a key");
+    let users = |limit: &'static str| {
+        monthly(|settings| {
+            (settings.models, settings.users) = (vec![], vec!["*".to_owned()]);
+            (settings.name, settings.limit) = ("user".to_owned(), limit.to_owned());
+        })
+    };
+    let policies = [
+        vec![users("20"), monthly(|settings| settings.limit = "12".to_owned())],
+        vec![],
+        vec![
+            users("50"),
+            monthly(|settings| {
+                (settings.models, settings.all) = (vec![], true);
+                (settings.name, settings.limit) = ("all".to_owned(), "80".to_owned());
+            }),
+        ],
+    ];
+    let credentials = Credentials::new(
+        &Settings::for_testing(),
+        CredentialSettings::default(),
+        Vec::new(),
+        Some(keys.clone()),
+    );
+    let credentials = Arc::new(credentials.expect("can work"));
+    let with = |policy: usize| Terms { credentials: credentials.clone(), ..terms(&policies[policy]) };
+    for seed in 0..6 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let memory = MemoryLedger::default();
+        let current = Arc::new(CurrentTerms::new(with(0)));
+        let running = Running::under(&current, &memory).await;
+        let (mut n_batches, mut n_said) = (0, 0);
+        for step in 0..60 {
+            if step % 20 == 19 {
+                current.replace(with(random.usize(..policies.len())));
+            }
+            let posted = random_request(&mut random, &keys, &mut n_batches);
+            let answer = running.post("/metrics", json!(posted).to_string()).await.json();
+            let models = answer["env-responses"].as_object().expect("models");
+            for (model, of_model) in models {
+                let looked_at = running.get(&format!("/api/v1/models/{model}/status")).await.json();
+                let said = &of_model["model-status"];
+                assert_eq!(
+                    (&said["status"], &said["info"]),
+                    (&looked_at["status"], &looked_at["info"]),
+                    "{model} after request {step} of {seed}: {posted:?}"
+                );
+                n_said += usize::from(said["status"] != "GREEN");
+            }
+        }
+        assert!(5 < n_said, "the limits are reached: {n_said}");
+        running.stop().await.expect("a clean end");
+    }
+}
+
+#[tokio::test]
+async fn the_first_batch_whose_credential_names_a_user_counts_for_that_user() {
+    let keys =
+        KeyRing::parse("k 1111111111111111111111111111111111111111111111111111111111111111").expect("a key");
+    let of_bob = monthly(|settings| (settings.models, settings.users) = (vec![], vec!["bob".to_owned()]));
+    let credentials = Credentials::new(
+        &Settings::for_testing(),
+        CredentialSettings::default(),
+        Vec::new(),
+        Some(keys.clone()),
+    );
+    let terms = Terms { credentials: Arc::new(credentials.expect("can work")), ..terms(&[of_bob]) };
+    let memory = MemoryLedger::default();
+    let running = Running::under(&Arc::new(CurrentTerms::new(terms)), &memory).await;
+    let said = tollgate_rules::Terms { user: Some("bob".to_owned()), ..tollgate_rules::Terms::default() };
+    let credential = mint(&said, &keys, [7; 16]).expect("terms").to_json_v1();
+    let mut first = batch("1", "11");
+    first["model-name"] = json!("");
+    first["credentials"] = json!(base64_simd::STANDARD.encode_to_string(credential));
+    assert_eq!(colours(&running, "m", &[first]).await, both("RED"));
+}
+
+#[tokio::test]
+async fn a_released_batch_counts_for_its_allowances() {
+    let memory = MemoryLedger::default();
+    let running = Running::under(&current(&[monthly(|_| {})]), &memory).await;
+    let refused = {
+        let body = json!([batch("refused", "11")]).to_string();
+        let document = Document::new(body.as_bytes());
+        let elements = document.batches().expect("an array");
+        let Verdict::Admitted(admitted) = judge(&elements[0]) else { unreachable!("it can count") };
+        Entry::Refused(admitted, Reason::Credential { refusal: CredentialError::Missing })
+    };
+    memory.open().writer.record(vec![refused], now()).expect("recorded");
+    assert_eq!(colours(&running, "m", &[batch("1", "0")]).await, both("GREEN"));
+    let released =
+        Client::connect(running.admin).await.request("POST", "/api/v1/quarantine/1/release", &[], b"").await;
+    assert_eq!(released.status, 200, "{}", released.text());
+    assert_eq!(colours(&running, "m", &[batch("2", "0")]).await, both("RED"));
 }

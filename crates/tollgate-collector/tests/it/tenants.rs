@@ -21,8 +21,18 @@ const SECRETS: [&str; 5] = ["owner-of-b", "unpaid-b", "allowance-b", "recorded b
 const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus/v3"];
 
 fn credential(key: &str, model: &str) -> Macaroon {
-    let terms =
-        tollgate_rules::Terms { model_uuid: Some(model.to_owned()), ..tollgate_rules::Terms::default() };
+    minted(
+        key,
+        tollgate_rules::Terms { model_uuid: Some(model.to_owned()), ..tollgate_rules::Terms::default() },
+    )
+}
+
+/// One for all models of a user, as JIMM has it.
+fn credential_of_user(user: &str) -> Macaroon {
+    minted(KEY, tollgate_rules::Terms { user: Some(user.to_owned()), ..tollgate_rules::Terms::default() })
+}
+
+fn minted(key: &str, terms: tollgate_rules::Terms) -> Macaroon {
     mint(&terms, &KeyRing::parse(key).expect("a key"), [7; 16]).expect("terms")
 }
 
@@ -39,7 +49,7 @@ fn batch(model: &str, uuid: &str, value: &str, credentials: Option<&str>) -> Val
 }
 
 /// A collector with two models, of which `b` is over its allowance, has a unit with a status by hand, and another user.
-async fn tenants() -> (MemoryLedger, Running) {
+async fn tenants(self_service: bool) -> (MemoryLedger, Running) {
     let allowance = |name: &str, model: &str, limit: &str| AllowanceSettings {
         name: name.to_owned(),
         models: vec![model.to_owned()],
@@ -60,9 +70,9 @@ async fn tenants() -> (MemoryLedger, Running) {
         ..Policy::default()
     };
     let settings = Settings { require_credentials: true, ..Settings::for_testing() };
-    let closed = CredentialSettings { self_service: false, ..CredentialSettings::default() };
+    let handing_out = CredentialSettings { self_service, ..CredentialSettings::default() };
     let keys = KeyRing::parse(KEY).expect("a key");
-    let credentials = Credentials::new(&settings, closed, Vec::new(), Some(keys)).expect("can work");
+    let credentials = Credentials::new(&settings, handing_out, Vec::new(), Some(keys)).expect("can work");
     let terms = Terms { policy: Arc::new(policy), credentials: Arc::new(credentials), ..Terms::default() };
     let memory = MemoryLedger::default();
     let running = Running::under(&Arc::new(CurrentTerms::new(terms)), &memory).await;
@@ -121,18 +131,29 @@ fn check_reveals_nothing(answer: &Answer, what: &str) {
 
 #[tokio::test]
 async fn no_route_and_no_credential_changes_or_shows_anything_of_another_tenant() {
-    let (memory, running) = tenants().await;
+    check_tenants(false).await;
+}
+
+#[tokio::test]
+async fn nor_where_credentials_are_handed_out() {
+    check_tenants(true).await;
+}
+
+async fn check_tenants(self_service: bool) {
+    let (memory, running) = tenants(self_service).await;
     let before = of_b(&memory);
     let of_a = credential(KEY, "a");
     let widened = encoded(&of_a.clone().restricted("declared environment b".to_owned()));
     let own = encoded(&of_a);
     let forged = encoded(&credential(OTHER_KEY, "b"));
-    let credentials: [(&str, Option<&str>); 5] = [
+    let of_user = encoded(&credential_of_user("owner-of-a"));
+    let credentials: [(&str, Option<&str>); 6] = [
         ("none", None),
         ("the own", Some(&own)),
         ("a forged", Some(&forged)),
         ("a widened", Some(&widened)),
         ("no macaroon as", Some("e30=")),
+        ("the user's own", Some(&of_user)),
     ];
     let mut n_posts = 0;
     for base in BASES {
@@ -163,9 +184,15 @@ async fn no_route_and_no_credential_changes_or_shows_anything_of_another_tenant(
         let tags = json!({ "model": "b", "model-name": "owner-of-a/x" });
         let metric =
             json!({ "key": "juju-model-units", "value": "1", "time": "2026-11-01T00:00:00Z", "tags": tags });
-        let jimm = json!([{ "uuid": "known", "metrics": [metric], "credentials": own }]);
-        let answer = running.post(&format!("{base}/v4/jimm/metrics"), jimm.to_string()).await;
-        check_reveals_nothing(&answer, "JIMM's form");
+        for credentials in [&own, &of_user] {
+            let jimm = json!([{ "uuid": "known", "metrics": [metric], "credentials": credentials }]);
+            let answer = running.post(&format!("{base}/v4/jimm/metrics"), jimm.to_string()).await;
+            check_reveals_nothing(&answer, "JIMM's form");
+        }
+        if self_service {
+            // Whoever asks gets the other's: that is what it is to hand out.
+            continue;
+        }
         for path in ["/plan/authorize", "/sla/authorize", "/v4/jimm/authorization"] {
             let body = json!({
                 "env-uuid": "b", "model": "b", "sla": "advanced", "charm-url": "ch:web-1", "service-name": "web",
@@ -193,7 +220,7 @@ async fn no_route_and_no_credential_changes_or_shows_anything_of_another_tenant(
 
 #[tokio::test]
 async fn the_same_id_in_another_model_is_another_batch() {
-    let (memory, running) = tenants().await;
+    let (memory, running) = tenants(false).await;
     let own = encoded(&credential(KEY, "a"));
     let mixed = json!([batch("a", "known", "5", Some(&own)), batch("b", "known", "5", Some(&own))]);
     let answer = running.post("/metrics", mixed.to_string()).await;
@@ -205,4 +232,27 @@ async fn the_same_id_in_another_model_is_another_batch() {
     let reader = memory.open().reader;
     assert_eq!(reader.model("a").expect("readable").expect("it is recorded").meters[0].sum, "5");
     assert_eq!(reader.model("b").expect("readable").expect("it is recorded").meters[0].sum, "123456");
+}
+
+#[tokio::test]
+async fn a_users_credential_is_for_what_is_that_users_or_nobodys_yet() {
+    let (memory, running) = tenants(true).await;
+    let of = |user: &str| encoded(&credential_of_user(user));
+    let post = async |model: &str, uuid: &str, user: &str| {
+        let posted = json!([batch(model, uuid, "1", Some(&of(user)))]);
+        let answer = running.post("/metrics", posted.to_string()).await.json();
+        answer["env-responses"][model]["unit-statuses"]["web/0"].clone()
+    };
+    assert_eq!(post("a", "1", "owner-of-a").await["status"], "GREEN", "by the configuration");
+    assert_eq!(post("new", "1", "erin").await["status"], "GREEN", "nobody's");
+    let refused = post("new", "2", "owner-of-a").await;
+    assert_eq!(
+        refused,
+        json!({ "status": "RED", "info": "batch 2 is in quarantine: the credential is for the models of the user \"owner-of-a\", and \
+                this one is another's" })
+    );
+    assert_eq!(post("new", "3", "erin").await["status"], "GREEN", "erin's");
+    let reader = memory.open().reader;
+    assert_eq!(reader.declared_user("new").expect("readable").as_deref(), Some("erin"));
+    assert_eq!(reader.model("new").expect("readable").expect("it is recorded").n_batches, 2);
 }

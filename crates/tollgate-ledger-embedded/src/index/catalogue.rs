@@ -156,9 +156,22 @@ impl Catalogue {
 
     /// Up to `limit` models in the order of their uuids, from after `cursor`.
     pub(crate) fn list(&self, cursor: Option<&str>, limit: usize) -> Vec<ModelSummary> {
+        self.after(cursor).take(limit).map(|(uuid, model)| self.summary(uuid, model)).collect()
+    }
+
+    /// The uuids of models in their order, from after `cursor`.
+    pub(crate) fn uuids(&self, cursor: Option<&str>) -> impl Iterator<Item = &str> {
+        self.after(cursor).map(|(uuid, _)| &**uuid)
+    }
+
+    fn after(&self, cursor: Option<&str>) -> impl Iterator<Item = (&Box<str>, &Model)> {
         let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        let models = self.models.range::<str, _>((start, Bound::Unbounded));
-        models.take(limit).map(|(uuid, model)| self.summary(uuid, model)).collect()
+        self.models.range::<str, _>((start, Bound::Unbounded))
+    }
+
+    /// The name of a model in its newest batch.
+    pub(crate) fn name(&self, model_uuid: &str) -> Option<&str> {
+        self.models.get(model_uuid).map(|model| &*model.name)
     }
 
     fn summary(&self, model_uuid: &str, model: &Model) -> ModelSummary {

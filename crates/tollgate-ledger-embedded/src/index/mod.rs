@@ -34,7 +34,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tollgate_journal::{Checkpoint, Disk, RecordPosition};
-use tollgate_ledger::Counts;
+use tollgate_ledger::{Counts, Ownership};
 use tollgate_rules::{Digest, Rollup, Select, Visitor};
 
 use crate::act::StoredAct;
@@ -107,6 +107,14 @@ impl Facts {
 
     fn to_bytes(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("plain data can be written")
+    }
+
+    /// What says whose a model is.
+    pub(crate) fn ownership(&self, model_uuid: &str) -> Ownership {
+        Ownership {
+            model_name: self.catalogue.name(model_uuid).map(Into::into),
+            declared_user: self.acts.user(model_uuid).map(Into::into),
+        }
     }
 
     /// The quarantine's id of the next element.

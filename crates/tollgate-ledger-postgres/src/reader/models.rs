@@ -48,22 +48,27 @@ pub(super) struct List(pub(super) Page);
 
 impl AsyncQuestion<Vec<ModelSummary>> for List {
     async fn ask(self, session: &mut Session) -> Result<Vec<ModelSummary>, LedgerError> {
-        const FIND: &str = "-- list the models
-            SELECT model, uuid FROM (SELECT model, uuid FROM models WHERE uuid > $1
-                UNION SELECT model, uuid FROM deltas WHERE uuid > $1) q
-            ORDER BY uuid LIMIT $2";
-        const FIRST: &str = "-- list the models
-            SELECT model, uuid FROM (SELECT model, uuid FROM models UNION SELECT model, uuid FROM deltas) q
-            ORDER BY uuid LIMIT $1";
-        const STEP: &str = "list the models";
-        let Self(page) = self;
-        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).min(PAGE_MODELS_MAX);
-        let rows = match &page.cursor {
-            Some(cursor) => session.query(STEP, FIND, &[&text::stored(cursor), &limit]).await?,
-            None => session.query(STEP, FIRST, &[&limit]).await?,
-        };
-        summaries(session, rows.iter().map(|row| row.get(0)).collect()).await
+        let models = on_page(session, &self.0).await?;
+        summaries(session, models).await
     }
+}
+
+/// The keys of the models on a page, in the order of their uuids.
+pub(super) async fn on_page(session: &mut Session, page: &Page) -> Result<Vec<Vec<u8>>, LedgerError> {
+    const FIND: &str = "-- list the models
+        SELECT model, uuid FROM (SELECT model, uuid FROM models WHERE uuid > $1
+            UNION SELECT model, uuid FROM deltas WHERE uuid > $1) q
+        ORDER BY uuid LIMIT $2";
+    const FIRST: &str = "-- list the models
+        SELECT model, uuid FROM (SELECT model, uuid FROM models UNION SELECT model, uuid FROM deltas) q
+        ORDER BY uuid LIMIT $1";
+    const STEP: &str = "list the models";
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).min(PAGE_MODELS_MAX);
+    let rows = match &page.cursor {
+        Some(cursor) => session.query(STEP, FIND, &[&text::stored(cursor), &limit]).await?,
+        None => session.query(STEP, FIRST, &[&limit]).await?,
+    };
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// One model.
@@ -79,16 +84,16 @@ impl AsyncQuestion<Option<ModelSummary>> for One {
 async fn summaries(session: &mut Session, models: Vec<Vec<u8>>) -> Result<Vec<ModelSummary>, LedgerError> {
     const STEP: &str = "read models";
     const READ: &str = "-- read models
-        SELECT model, kind, n, name, amount, second, nanosecond, place, content FROM (
-            SELECT model, 0 AS kind, n_batches AS n, name, created AS amount, created_second AS second,
-                created_nanosecond AS nanosecond, created_place AS place, NULL::bytea AS content
+        SELECT model, kind, n, content, second, nanosecond, place, name, amount FROM (
+            SELECT model, 0 AS kind, n_batches AS n, NULL::bytea AS content, created_second AS second,
+                created_nanosecond AS nanosecond, created_place AS place, name, created AS amount
             FROM models WHERE model = ANY ($1)
             UNION ALL
-            SELECT model, 1, 0, unit, NULL, 0, 0, 0, NULL FROM units WHERE model = ANY ($1)
+            SELECT model, 1, 0, NULL, 0, 0, 0, unit, NULL FROM units WHERE model = ANY ($1)
             UNION ALL
-            SELECT model, 2, n_readings, meter, sum::text, 0, 0, 0, NULL FROM totals WHERE model = ANY ($1)
+            SELECT model, 2, n_readings, NULL, 0, 0, 0, meter, sum::text FROM totals WHERE model = ANY ($1)
             UNION ALL
-            SELECT model, 3, n_batches, NULL, NULL, 0, 0, 0, content FROM deltas WHERE model = ANY ($1)
+            SELECT model, 3, n_batches, content, 0, 0, 0, NULL, NULL FROM deltas WHERE model = ANY ($1)
         ) q";
     let mut building = BTreeMap::<Vec<u8>, Building>::new();
     for row in session.query(STEP, READ, &[&models]).await? {
@@ -111,12 +116,36 @@ struct Building {
 
 /// The batch that was created last. Of several, the place tells which was recorded last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Newest {
+pub(super) struct Newest {
     second: i64,
     nanosecond: i32,
     place: i64,
-    model_name: String,
+    pub(super) model_name: String,
     created: String,
+}
+
+impl Newest {
+    /// Of a row of `models`, from its column `first` on: second, nanosecond, place, name, created.
+    pub(super) fn stored(row: &Row, first: usize) -> Self {
+        Self {
+            second: row.get(first),
+            nanosecond: row.get(first + 1),
+            place: row.get(first + 2),
+            model_name: text::read(row.get(first + 3)),
+            created: row.get(first + 4),
+        }
+    }
+
+    pub(super) fn of(content: &Content) -> Result<Self, LedgerError> {
+        let created: Timestamp = content.created()?;
+        Ok(Self {
+            second: created.unix_seconds(),
+            nanosecond: created.nanoseconds() as i32,
+            place: content.place,
+            model_name: content.model_name.clone(),
+            created: content.created.clone(),
+        })
+    }
 }
 
 impl Building {
@@ -125,28 +154,21 @@ impl Building {
         match row.get::<_, i32>(1) {
             0 => {
                 self.n_batches += n;
-                let newest = Newest {
-                    second: row.get(5),
-                    nanosecond: row.get(6),
-                    place: row.get(7),
-                    model_name: text::read(row.get(3)),
-                    created: row.get(4),
-                };
-                self.newest = self.newest.take().max(Some(newest));
+                self.newest = self.newest.take().max(Some(Newest::stored(row, 4)));
             }
             1 => {
-                self.units.insert(text::read(row.get(3)));
+                self.units.insert(text::read(row.get(7)));
             }
             2 => {
                 let sum: Sum = row
-                    .get::<_, &str>(4)
+                    .get::<_, &str>(8)
                     .parse()
                     .map_err(|error| damaged("read what a meter comes to").because(error))?;
-                self.add_total(text::read(row.get(3)), n, &sum);
+                self.add_total(text::read(row.get(7)), n, &sum);
             }
             _ => {
                 self.n_batches += n;
-                self.add_delta(Content::read(row.get(8))?)?;
+                self.add_delta(Content::read(row.get(3))?)?;
             }
         }
         Ok(())
@@ -164,17 +186,8 @@ impl Building {
                 self.add_total(series.meter.clone(), rollup.count as i64, &rollup.sum);
             }
         }
-        let created: Timestamp = content.created()?;
-        let Content { created: text, place, model_name, units, .. } = content;
-        self.units.extend(units);
-        let newest = Newest {
-            second: created.unix_seconds(),
-            nanosecond: created.nanoseconds() as i32,
-            place,
-            model_name,
-            created: text,
-        };
-        self.newest = self.newest.take().max(Some(newest));
+        self.newest = self.newest.take().max(Some(Newest::of(&content)?));
+        self.units.extend(content.units);
         Ok(())
     }
 

@@ -1,19 +1,20 @@
 //! Checks of what operators decide.
 
 use tollgate_rules::{Admitted, Digest, Reason};
-use tollgate_wire::Status;
+use tollgate_wire::{MetricBatch, Status};
 
 use super::Check;
 use super::sample::{admitted, batch, canonical, entry, posted, seconds, status};
 use super::subject::Subject;
 use crate::Outcome::{Conflict, Duplicate, Quarantined, Recorded};
-use crate::{Act, Counts, Entry, HandStatus};
+use crate::{Act, Counts, Entry, HandStatus, Ownership, Page};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a status stands until another is set or it is cleared", a_status_stands_until_another_is_set),
     ("statuses are in the order of units", statuses_are_in_the_order_of_units),
     ("a credential is revoked for ever", a_credential_is_revoked_for_ever),
     ("the user declared last owns the model", the_user_declared_last_owns_the_model),
+    ("the newest name and the declared user say whose a model is", the_newest_name_and_the_declared_user_say),
     ("a released element leaves the quarantine", a_released_element_leaves_the_quarantine),
     ("a released batch counts", a_released_batch_counts),
     ("a released batch that is recorded counts once", a_released_batch_that_is_recorded_counts_once),
@@ -126,6 +127,43 @@ fn the_user_declared_last_owns_the_model(subject: &mut Subject<'_>) {
     assert_eq!(subject.record([declare(MODEL, "eve"), declare(MODEL, "bob")]), [Duplicate, Recorded]);
     assert_eq!(user(subject).as_deref(), Some("bob"));
     check_counts(subject, 0, 0);
+}
+
+fn the_newest_name_and_the_declared_user_say(subject: &mut Subject<'_>) {
+    let named = |model: &str, uuid: &str, created: i64, name: &str| {
+        let model_name = name.to_owned();
+        entry(&MetricBatch { created: seconds(created), model_name, ..batch(model, uuid, "1") })
+    };
+    subject.record([
+        named("B", "1", 5, "bob/b"),
+        named("a", "1", 5, "bob/a"),
+        named("a", "late", 4, "late/a"),
+        named("c", "1", 0, ""),
+    ]);
+    subject.record([declare("a", "carol"), declare("unseen", "dave"), posted("7")]);
+    let ownership = |name: Option<&str>, user: Option<&str>| Ownership {
+        model_name: name.map(Into::into),
+        declared_user: user.map(Into::into),
+    };
+    let (of_a, of_b) = (ownership(Some("bob/a"), Some("carol")), ownership(Some("bob/b"), None));
+    let (of_c, unseen) = (ownership(Some(""), None), ownership(None, Some("dave")));
+    let asked = ["unseen", "a", "A", "B", "a", ""];
+    let found = subject.reader().ownership(&asked).expect("read who owns models");
+    let nothing = Ownership::default();
+    assert_eq!(found, [&unseen, &of_a, &nothing, &of_b, &of_a, &nothing].map(Clone::clone));
+    let all = [("B", of_b), ("a", of_a), ("c", of_c)].map(|(uuid, found)| (uuid.into(), found));
+    for limit in [1, 2, 100] {
+        let (mut listed, mut page) = (Vec::new(), Page { cursor: None, limit });
+        loop {
+            let mut rows = subject.reader().ownerships(&page).expect("list who owns models");
+            assert!(rows.len() <= limit, "a page of {}, not {limit}", rows.len());
+            let Some((last, _)) = rows.last() else { break };
+            page.cursor = Some(last.to_string());
+            assert!(listed.len() < all.len(), "the listing ends");
+            listed.append(&mut rows);
+        }
+        assert_eq!(listed, all);
+    }
 }
 
 fn a_released_element_leaves_the_quarantine(subject: &mut Subject<'_>) {

@@ -7,7 +7,7 @@ use tollgate_rules::{BatchId, Rollup, Select, Series, Visitor};
 use super::sample;
 use crate::{
     Act, BatchItem, BatchSelect, Counts, Entry, HandStatus, Ledger, MemoryLedger, ModelSummary, Outcome,
-    Page, QuarantineItem, Reader,
+    Ownership, Page, QuarantineItem, Reader,
 };
 
 /// More rows than any check makes.
@@ -149,6 +149,8 @@ impl<'a> Subject<'a> {
         assert_eq!(own.statuses_alone, reference.statuses_alone, "{name}: statuses one by one {when}");
         assert_eq!(own.revoked, reference.revoked, "{name}: revoked credentials {when}");
         assert_eq!(own.users, reference.users, "{name}: declared users {when}");
+        assert_eq!(own.ownership, reference.ownership, "{name}: who owns models {when}");
+        assert_eq!(own.ownerships, reference.ownerships, "{name}: who owns all models {when}");
     }
 
     /// What a select gives, which must be what it gives of the reference.
@@ -267,6 +269,8 @@ struct Answers {
     statuses_alone: Vec<Option<HandStatus>>,
     revoked: Vec<bool>,
     users: Vec<Option<Box<str>>>,
+    ownership: Vec<Ownership>,
+    ownerships: Vec<(Box<str>, Ownership)>,
 }
 
 impl Answers {
@@ -274,6 +278,7 @@ impl Answers {
         let Named { ids, places, credential_ids } = named;
         let page = Page { cursor: None, limit: ALL };
         let model_uuids: BTreeSet<&str> = ids.iter().map(|id| &*id.model_uuid).collect();
+        let of_all: Vec<&str> = model_uuids.iter().copied().collect();
         let text = |body: Vec<u8>| String::from_utf8(body).expect("a batch is UTF-8");
         Self {
             counts: reader.counts(),
@@ -296,6 +301,8 @@ impl Answers {
                 .iter()
                 .map(|(model, _)| reader.declared_user(model).expect("read a user"))
                 .collect(),
+            ownership: reader.ownership(&of_all).expect("read who owns models"),
+            ownerships: reader.ownerships(&page).expect("list who owns models"),
         }
     }
 }

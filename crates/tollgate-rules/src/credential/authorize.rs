@@ -104,6 +104,20 @@ pub fn verify(macaroon: &Macaroon, keys: &KeyRing) -> Result<CredentialId, Crede
 }
 
 impl Authorization {
+    /// Whether it covers a model of this owner. One that names a user and no model is for what is that user's, or nobody's yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError::WrongUser`].
+    pub fn check_owner(&self, owner: Option<&str>) -> Result<(), CredentialError> {
+        match (&self.model_uuid, &self.user, owner) {
+            (None, Some(user), Some(owner)) if **user != *owner => {
+                Err(CredentialError::WrongUser { declared: excerpt(user) })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What one macaroon says, all of whose conditions must be understood and hold.
     fn by(
         macaroon: &Macaroon,

@@ -48,6 +48,12 @@ pub enum CredentialError {
         /// The model that it is for, perhaps cut.
         declared: String,
     },
+    /// It is for all models of a user, and this one is not known as that user's.
+    #[error("the credential is for the models of the user {declared:?}, and this one is another's")]
+    WrongUser {
+        /// The user that it is for, perhaps cut.
+        declared: String,
+    },
     /// It is for another application.
     #[error("the credential is for the application {declared:?}")]
     WrongService {
