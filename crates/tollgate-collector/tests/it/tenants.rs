@@ -23,17 +23,17 @@ const BASES: [&str; 6] = ["", "/v2", "/v3", "/omnibus", "/omnibus/v2", "/omnibus
 fn credential(key: &str, model: &str) -> Macaroon {
     minted(
         key,
-        tollgate_rules::Terms { model_uuid: Some(model.to_owned()), ..tollgate_rules::Terms::default() },
+        &tollgate_rules::Terms { model_uuid: Some(model.to_owned()), ..tollgate_rules::Terms::default() },
     )
 }
 
 /// One for all models of a user, as JIMM has it.
 fn credential_of_user(user: &str) -> Macaroon {
-    minted(KEY, tollgate_rules::Terms { user: Some(user.to_owned()), ..tollgate_rules::Terms::default() })
+    minted(KEY, &tollgate_rules::Terms { user: Some(user.to_owned()), ..tollgate_rules::Terms::default() })
 }
 
-fn minted(key: &str, terms: tollgate_rules::Terms) -> Macaroon {
-    mint(&terms, &KeyRing::parse(key).expect("a key"), [7; 16]).expect("terms")
+fn minted(key: &str, terms: &tollgate_rules::Terms) -> Macaroon {
+    mint(terms, &KeyRing::parse(key).expect("a key"), [7; 16]).expect("terms")
 }
 
 fn encoded(macaroon: &Macaroon) -> String {
