@@ -11,9 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tollgate_ledger::{LedgerError, Reader, chain};
-use tollgate_rules::{
-    Calendar, CalendarError, Dimension, Policy, Usage, UsageQuery, UsageRow, Window, hour_of,
-};
+use tollgate_rules::{Calendar, Dimension, Policy, Usage, UsageError, UsageQuery, UsageRow, Window, hour_of};
 use tollgate_wire::Timestamp;
 use tracing::error;
 
@@ -47,10 +45,14 @@ pub(crate) async fn usage(
     let policy = admin.post.terms().policy.clone();
     // Writing a hundred thousand rows takes long enough to do it there, too.
     let answer = admin.read(move |admin| {
-        let rows = match rows(&*admin.reader, &policy, &query) {
+        let mut rest = query.clone();
+        if let (Some(after), true) = (&after, query.window != Window::Total) {
+            rest.span.start = rest.span.start.max(after.place.0);
+        }
+        let rows = match rows(&*admin.reader, &policy, &rest) {
             Ok(rows) => rows,
             Err(Failed::Ledger(error)) => return Err(error),
-            Err(Failed::Calendar(error)) => return Ok(Err(beyond(&error))),
+            Err(Failed::Usage(error)) => return Ok(Err(beyond(&error))),
         };
         let first = after.map_or(0, |after| rows.partition_point(|row| Cursor::of(&query, row) <= after));
         let rows = &rows[first..];
@@ -66,7 +68,7 @@ pub(crate) async fn usage(
 
 enum Failed {
     Ledger(LedgerError),
-    Calendar(CalendarError),
+    Usage(UsageError),
 }
 
 fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<UsageRow>, Failed> {
@@ -84,9 +86,10 @@ fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<
         owners.insert(model_uuid.into(), owner.clone());
         owner
     };
-    let mut usage = Usage::new(query, &policy.meters, user_of).map_err(Failed::Calendar)?;
+    let mut usage =
+        Usage::new(query, &policy.meters, user_of).map_err(|error| Failed::Usage(error.into()))?;
     reader.usage(&query.select(), &mut usage).map_err(Failed::Ledger)?;
-    let rows = usage.finish().map_err(Failed::Calendar)?;
+    let rows = usage.finish().map_err(Failed::Usage)?;
     // Usage of a model whose owner cannot be read must not pass for that of nobody.
     unread.map_or(Ok(rows), |error| Err(Failed::Ledger(error)))
 }
@@ -174,9 +177,13 @@ fn refuse(reason: String) -> Problem {
     Problem::BadParameter { reason }
 }
 
-/// Readings are where the zone cannot be used, such as those without a time, which are of the year 1.
-fn beyond(error: &CalendarError) -> Problem {
-    refuse(format!("Failed to {error}. from and to can leave out the readings at that time."))
+fn beyond(error: &UsageError) -> Problem {
+    let advice = match error {
+        // Such as those without a time, which are of the year 1.
+        UsageError::Calendar(_) => "from and to can leave out the readings at that time",
+        UsageError::TooManyRows => "from and to can ask for less at once, window and group_by for fewer rows",
+    };
+    refuse(format!("Failed to {error}. {advice}."))
 }
 
 fn bad(error: &dyn std::error::Error) -> Problem {

@@ -68,7 +68,8 @@ pub use standing::Standing;
 pub use sum::{Sum, SumError};
 pub use tally::{Due, Missing, ModelStanding, Tally};
 pub use usage::{
-    Across, AcrossError, Aggregate, AggregateError, Dimension, DimensionError, Usage, UsageQuery, UsageRow,
+    Across, AcrossError, Aggregate, AggregateError, Dimension, DimensionError, USAGE_ROWS_MAX, Usage,
+    UsageError, UsageQuery, UsageRow,
 };
 pub use used::{Peaks, SeriesId, Used};
 pub use users::{UserError, UserSettings, Users};

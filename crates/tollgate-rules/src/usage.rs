@@ -198,6 +198,20 @@ impl UsageQuery {
     }
 }
 
+/// Rows of one answer, at most: they are all in memory until it ends.
+pub const USAGE_ROWS_MAX: usize = 500_000;
+
+/// Why it cannot be said what was used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// The time zone does not divide into whole UTC hours where there are readings.
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
+    /// There are more than [`USAGE_ROWS_MAX`] rows.
+    #[error("say what was used in more than {USAGE_ROWS_MAX} rows")]
+    TooManyRows,
+}
+
 /// How much of one meter was used in one window by one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRow {
@@ -225,7 +239,7 @@ pub struct Usage<'a, U> {
     current: Current,
     /// The hours that were shown.
     shown: Option<Span>,
-    failed: Option<CalendarError>,
+    failed: Option<UsageError>,
 }
 
 /// A meter and the values of the dimensions.
@@ -281,8 +295,8 @@ impl<'a, U: FnMut(&str) -> Option<Box<str>>> Usage<'a, U> {
     ///
     /// # Errors
     ///
-    /// When the time zone does not divide into whole UTC hours where there are readings.
-    pub fn finish(mut self) -> Result<Vec<UsageRow>, CalendarError> {
+    /// [`UsageError`].
+    pub fn finish(mut self) -> Result<Vec<UsageRow>, UsageError> {
         self.end_series();
         if let Some(failed) = self.failed {
             return Err(failed);
@@ -363,6 +377,9 @@ impl<'a, U: FnMut(&str) -> Option<Box<str>>> Usage<'a, U> {
             .or_insert(Cell { span: part.span, value, count: part.count });
         }
         self.current.last = 0;
+        if USAGE_ROWS_MAX < self.cells.len() {
+            self.failed.get_or_insert(UsageError::TooManyRows);
+        }
     }
 }
 
@@ -388,7 +405,7 @@ impl<U: FnMut(&str) -> Option<Box<str>>> Visitor for Usage<'_, U> {
             _ => match self.calendar.span(hour) {
                 Ok(span) => place_of(parts, span),
                 Err(error) => {
-                    self.failed.get_or_insert(error);
+                    self.failed.get_or_insert(error.into());
                     return;
                 }
             },

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tollgate_rules::{
     Across, Aggregate, Calendar, Decimal, Dimension, MeterKind, MeterSettings, Meters, Point, Rollup, Series,
-    Span, Sum, Usage, UsageQuery, UsageRow, Visitor, Window, hour_of,
+    Span, Sum, USAGE_ROWS_MAX, Usage, UsageError, UsageQuery, UsageRow, Visitor, Window, hour_of,
 };
 use tollgate_wire::Timestamp;
 
@@ -345,4 +345,23 @@ fn words_that_are_none_are_refused() {
         "year".parse::<Window>().unwrap_err().to_string(),
         "use the window \"year\": it is hour, day, week, month or total"
     );
+}
+
+#[test]
+fn more_rows_than_can_be_held_are_refused() {
+    let query = UsageQuery { window: Window::Hour, ..UsageQuery::all() };
+    let meters = meters();
+    let finish = |n_hours: i64| {
+        let mut usage = Usage::new(&query, &meters, |_: &str| None).unwrap();
+        let point = Point { unix_seconds: 0, nanoseconds: 0, amount: Decimal::parse("1").unwrap() };
+        for unit_name in ["a", "b"] {
+            let series = Series { model_uuid: "m", unit_name, charm_url: "", meter: "requests", labels: "" };
+            usage.series(&series);
+            (0..n_hours).for_each(|hour| usage.rollup(hour, &Rollup::of(point)));
+        }
+        usage.finish()
+    };
+    let most = i64::try_from(USAGE_ROWS_MAX).unwrap();
+    assert_eq!(finish(most).unwrap().len(), USAGE_ROWS_MAX);
+    assert_eq!(finish(most + 1), Err(UsageError::TooManyRows));
 }
