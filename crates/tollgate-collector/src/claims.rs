@@ -14,11 +14,18 @@ pub(crate) struct Claim {
     /// When the request came.
     pub(crate) received: Timestamp,
     /// The models of its entries, each once. None when nothing was limited.
-    pub(crate) models: Vec<Box<str>>,
+    pub(crate) models: Vec<Named>,
     /// What counts for some allowance: the entry that it is of, the model's place in `models`, and the reading.
     pub(crate) dues: Vec<(usize, usize, Due)>,
     /// Entries that make an element in quarantine count, if it does not already, and the places of their models.
     pub(crate) releases: Vec<(usize, usize)>,
+}
+
+/// A model of a request.
+pub(crate) struct Named {
+    pub(crate) model_uuid: Box<str>,
+    /// Whether a batch of it is among what is to be recorded, so that it has a recorded batch when the request is recorded.
+    pub(crate) has_batch: bool,
 }
 
 impl Claim {
@@ -33,11 +40,14 @@ impl Claim {
         for (index, entry) in entries.iter().enumerate() {
             let Some(model_uuid) = model_of(entry) else { continue };
             let place = *places.entry(model_uuid).or_insert_with(|| {
-                claim.models.push(model_uuid.into());
+                claim.models.push(Named { model_uuid: model_uuid.into(), has_batch: false });
                 claim.models.len() - 1
             });
             match entry {
-                Entry::Batch(batch) => claim.add(index, place, batch),
+                Entry::Batch(batch) => {
+                    claim.models[place].has_batch = true;
+                    claim.add(index, place, batch);
+                }
                 Entry::Act(Act::Release { .. }) => claim.releases.push((index, place)),
                 Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => {}
             }

@@ -14,7 +14,7 @@ use tollgate_wire::Timestamp;
 use tracing::warn;
 
 use crate::CurrentTerms;
-use crate::claims::Claim;
+use crate::claims::{Claim, Named};
 use crate::owners::owner;
 use crate::totals::Totals;
 
@@ -76,12 +76,11 @@ impl Keeper {
             self.totals.forget();
             self.totals.policy = policy;
         }
-        if !self.totals.policy.allowances.ask_for_users() {
+        if !self.asks_for_users() {
             return Before(HashMap::new());
         }
-        let mut model_uuids: Vec<&str> = claims.flat_map(|claim| &claim.models).map(|uuid| &**uuid).collect();
         let before = self
-            .places(&mut model_uuids)
+            .places(claims)
             .map(|places| places.into_iter().map(|(model_uuid, place)| (model_uuid.into(), place)).collect());
         Before(self.or_forget(before))
     }
@@ -92,9 +91,7 @@ impl Keeper {
             return requests.iter().map(|_| Standings::unlimited()).collect();
         }
         let claims = || requests.iter().map(|(claim, _)| *claim);
-        let mut model_uuids: Vec<&str> =
-            claims().flat_map(|claim| &claim.models).map(|uuid| &**uuid).collect();
-        let after = self.places(&mut model_uuids);
+        let after = if self.asks_for_users() { self.places(claims()) } else { self.unowned_places(claims()) };
         let after = self.or_forget(after);
         let accounts = after.iter().map(|(uuid, place)| (*uuid, self.accounts(uuid, place))).collect();
         if claims().all(|claim| Arc::ptr_eq(&self.totals.policy, &claim.policy)) {
@@ -112,8 +109,9 @@ impl Keeper {
             self.totals.owners = None;
         }
         let of_claim = |claim: &Claim| {
-            let known =
-                claim.models.iter().filter_map(|uuid| Some((uuid.clone(), standings.get(&**uuid)?.clone())));
+            let known = claim.models.iter().filter_map(|Named { model_uuid, .. }| {
+                Some((model_uuid.clone(), standings.get(&**model_uuid)?.clone()))
+            });
             Standings { is_unlimited: false, known: known.collect() }
         };
         claims().map(of_claim).collect()
@@ -124,10 +122,43 @@ impl Keeper {
         self.totals.forget();
     }
 
-    /// What the ledger knows of models.
-    fn places<'m>(&self, model_uuids: &mut Vec<&'m str>) -> Result<HashMap<&'m str, Place>, LedgerError> {
+    fn asks_for_users(&self) -> bool {
+        self.totals.policy.allowances.ask_for_users()
+    }
+
+    /// What the ledger knows of the models of requests.
+    fn places<'c>(
+        &self,
+        claims: impl Iterator<Item = &'c Claim>,
+    ) -> Result<HashMap<&'c str, Place>, LedgerError> {
+        let mut model_uuids: Vec<&str> =
+            claims.flat_map(|claim| &claim.models).map(|named| &*named.model_uuid).collect();
         model_uuids.sort_unstable();
         model_uuids.dedup();
+        self.places_of(&model_uuids)
+    }
+
+    /// The same after they are recorded and where users make no difference: of most of them the ledger need not be asked.
+    fn unowned_places<'c>(
+        &self,
+        claims: impl Iterator<Item = &'c Claim>,
+    ) -> Result<HashMap<&'c str, Place>, LedgerError> {
+        let (mut recorded, mut others) = (HashMap::new(), Vec::new());
+        for named in claims.flat_map(|claim| &claim.models) {
+            if named.has_batch {
+                recorded.insert(&*named.model_uuid, Place { is_recorded: true, user: None });
+            } else {
+                others.push(&*named.model_uuid);
+            }
+        }
+        others.retain(|model_uuid| !recorded.contains_key(model_uuid));
+        if !others.is_empty() {
+            recorded.extend(self.places_of(&others)?);
+        }
+        Ok(recorded)
+    }
+
+    fn places_of<'m>(&self, model_uuids: &[&'m str]) -> Result<HashMap<&'m str, Place>, LedgerError> {
         let found = self.totals.reader.ownership(model_uuids)?;
         let place = |(model_uuid, ownership): (&&'m str, _)| {
             let user = owner(&self.totals.policy, model_uuid, &ownership);
@@ -185,11 +216,11 @@ impl Keeper {
             let is_recorded = |entry: usize| outcomes[entry] == Outcome::Recorded;
             for (entry, model, due) in &claim.dues {
                 if is_recorded(*entry) {
-                    new.entry(&claim.models[*model]).or_default().push(due);
+                    new.entry(&claim.models[*model].model_uuid).or_default().push(due);
                 }
             }
             let releases = claim.releases.iter().filter(|(entry, _)| is_recorded(*entry));
-            released.extend(releases.map(|(_, model)| &*claim.models[*model]));
+            released.extend(releases.map(|(_, model)| &*claim.models[*model].model_uuid));
         }
         for (model_uuid, new) in new {
             if let Some(accounts) = accounts.get(model_uuid) {
