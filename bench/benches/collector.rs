@@ -33,6 +33,7 @@ const GO: &str = "Go collector";
 const POSTGRES: &str = "PostgreSQL, without HTTP and decoding";
 const POSTGRES_ALONE: &str = "the same by a single client";
 const SHARED: &str = "tollgate on PostgreSQL";
+const SHARED_LIMITED: &str = "the same with 10,000 allowances";
 
 /// Measures whole collectors beside their peers.
 #[derive(Debug, clap::Parser)]
@@ -97,7 +98,8 @@ fn main() -> Result<()> {
         }
         if let Some(programs) = &postgres {
             tables.postgres(programs, &folder, time)?;
-            tables.shared(&tollgate, programs, &folder, time)?;
+            tables.shared(SHARED, &tollgate, programs, &folder, time)?;
+            tables.shared(SHARED_LIMITED, &limited, programs, &folder, time)?;
         }
         tables.limits(&folder, time / 2)?;
     }
@@ -162,24 +164,31 @@ impl Tables {
     }
 
     /// A collector on a ledger in PostgreSQL: rollups, folding and statuses included.
-    fn shared(&mut self, program: &Program, programs: &Path, folder: &Path, time: Duration) -> Result<()> {
+    fn shared(
+        &mut self,
+        name: &'static str,
+        program: &Program,
+        programs: &Path,
+        folder: &Path,
+        time: Duration,
+    ) -> Result<()> {
         let cluster = Cluster::start(programs, folder).context("start PostgreSQL")?;
         let program = Program { location: Some(cluster.url()), ..program.clone() };
-        let server = Server::start(&program, folder).with_context(|| format!("start {SHARED}"))?;
+        let server = Server::start(&program, folder).with_context(|| format!("start {name}"))?;
         let before = server.processor_time()?;
         let load = post_chunks(server.listen, N_CHUNK_CONNECTIONS, Batches::New, time)
-            .with_context(|| format!("load {SHARED}"))?;
-        self.new.add(SHARED, Measured::of(&load, Some(server.processor_time()? - before)));
+            .with_context(|| format!("load {name}"))?;
+        self.new.add(name, Measured::of(&load, Some(server.processor_time()? - before)));
         let before = server.processor_time()?;
         let again = post_chunks(server.listen, N_CHUNK_CONNECTIONS, Batches::Again(&load), time)
-            .with_context(|| format!("load {SHARED}"))?;
-        self.again.add(SHARED, Measured::of(&again, Some(server.processor_time()? - before)));
+            .with_context(|| format!("load {name}"))?;
+        self.again.add(name, Measured::of(&again, Some(server.processor_time()? - before)));
         let (n_acknowledged, n_recorded) = (load.n_batches(), server.n_recorded()?);
         ensure!(
             n_acknowledged == n_recorded,
-            "{SHARED} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
+            "{name} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
         );
-        server.stop().with_context(|| format!("stop {SHARED}"))
+        server.stop().with_context(|| format!("stop {name}"))
     }
 
     /// What the load costs by itself, and what the disk does.
