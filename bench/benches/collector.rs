@@ -117,6 +117,7 @@ struct Tables {
 }
 
 impl Tables {
+    /// Chunks and single batches each on a server of their own: what one load leaves to be done is not counted with the next.
     fn collector(
         &mut self,
         name: &'static str,
@@ -124,28 +125,19 @@ impl Tables {
         folder: &Path,
         time: Duration,
     ) -> Result<()> {
-        let server = Server::start(program, folder).with_context(|| format!("start {name}"))?;
-        let measure = |table: &mut Table, post: &dyn Fn() -> Result<Load>| -> Result<Load> {
-            let before = server.processor_time()?;
-            let load = post().with_context(|| format!("load {name}"))?;
-            table.add(name, Measured::of(&load, Some(server.processor_time()? - before)));
-            Ok(load)
-        };
-        let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
-        let load = measure(&mut self.new, &post(Batches::New))?;
-        measure(&mut self.again, &post(Batches::Again(&load)))?;
-        let post = |pace| move || post_singles(server.listen, N_SINGLE_CONNECTIONS, pace, time);
-        let single = measure(&mut self.single, &post(Pace::Unbounded))?;
-        let paced = measure(&mut self.paced, &post(Pace::PerSecond(self.pace)))?;
-
-        let n_acknowledged = load.n_batches() + single.n_batches() + paced.n_batches();
-        let n_recorded = server.n_recorded()?;
-        ensure!(
-            n_acknowledged == n_recorded,
-            "{name} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
-        );
-        eprintln!("  {name}: {n_recorded} batches, at most {} MiB", server.resident_bytes_max()? >> 20);
-        server.stop().with_context(|| format!("stop {name}"))
+        let Self { new, again, single, paced, pace } = self;
+        loaded(name, program, folder, |server| {
+            let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
+            let load = measure(name, server, new, post(Batches::New))?;
+            measure(name, server, again, post(Batches::Again(&load)))?;
+            Ok(load.n_batches())
+        })?;
+        loaded(name, program, folder, |server| {
+            let post = |pace| move || post_singles(server.listen, N_SINGLE_CONNECTIONS, pace, time);
+            let most = measure(name, server, single, post(Pace::Unbounded))?;
+            let paced = measure(name, server, paced, post(Pace::PerSecond(*pace)))?;
+            Ok(most.n_batches() + paced.n_batches())
+        })
     }
 
     fn postgres(&mut self, programs: &Path, folder: &Path, time: Duration) -> Result<()> {
@@ -174,21 +166,13 @@ impl Tables {
     ) -> Result<()> {
         let cluster = Cluster::start(programs, folder).context("start PostgreSQL")?;
         let program = Program { location: Some(cluster.url()), ..program.clone() };
-        let server = Server::start(&program, folder).with_context(|| format!("start {name}"))?;
-        let before = server.processor_time()?;
-        let load = post_chunks(server.listen, N_CHUNK_CONNECTIONS, Batches::New, time)
-            .with_context(|| format!("load {name}"))?;
-        self.new.add(name, Measured::of(&load, Some(server.processor_time()? - before)));
-        let before = server.processor_time()?;
-        let again = post_chunks(server.listen, N_CHUNK_CONNECTIONS, Batches::Again(&load), time)
-            .with_context(|| format!("load {name}"))?;
-        self.again.add(name, Measured::of(&again, Some(server.processor_time()? - before)));
-        let (n_acknowledged, n_recorded) = (load.n_batches(), server.n_recorded()?);
-        ensure!(
-            n_acknowledged == n_recorded,
-            "{name} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
-        );
-        server.stop().with_context(|| format!("stop {name}"))
+        let Self { new, again, .. } = self;
+        loaded(name, &program, folder, |server| {
+            let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
+            let load = measure(name, server, new, post(Batches::New))?;
+            measure(name, server, again, post(Batches::Again(&load)))?;
+            Ok(load.n_batches())
+        })
     }
 
     /// What the load costs by itself, and what the disk does.
@@ -220,6 +204,37 @@ impl Tables {
             );
         }
     }
+}
+
+/// Starts a server, has it loaded, and compares how many batches it acknowledged with how many it says it has.
+fn loaded(
+    name: &str,
+    program: &Program,
+    folder: &Path,
+    load: impl FnOnce(&Server) -> Result<u64>,
+) -> Result<()> {
+    let server = Server::start(program, folder).with_context(|| format!("start {name}"))?;
+    let n_acknowledged = load(&server)?;
+    let n_recorded = server.n_recorded()?;
+    ensure!(
+        n_acknowledged == n_recorded,
+        "{name} acknowledged {n_acknowledged} batches and says that it recorded {n_recorded}"
+    );
+    eprintln!("  {name}: {n_recorded} batches, at most {} MiB", server.resident_bytes_max()? >> 20);
+    server.stop().with_context(|| format!("stop {name}"))
+}
+
+/// One load of a server, with the processor time that it took there.
+fn measure(
+    name: &'static str,
+    server: &Server,
+    table: &mut Table,
+    post: impl FnOnce() -> Result<Load>,
+) -> Result<Load> {
+    let before = server.processor_time()?;
+    let load = post().with_context(|| format!("load {name}"))?;
+    table.add(name, Measured::of(&load, Some(server.processor_time()? - before)));
+    Ok(load)
 }
 
 /// The same with allowances for every meter of the model that posts, in the present month and in total, and for as many other models
