@@ -178,7 +178,7 @@ fn excerpts(reader: &dyn Reader, released: Released, page: Page) -> Result<Rows<
     let mut shown = Vec::new();
     let mut next = page.cursor;
     for _ in 0..LOOKED_AT_MAX / READ_AT_ONCE {
-        let items = reader.quarantine(&Page { cursor: next.take(), limit: READ_AT_ONCE })?;
+        let items = reader.quarantine(&Page { cursor: next.clone(), limit: READ_AT_ONCE })?;
         if items.is_empty() {
             return Ok(Rows { rows: shown, next_cursor: None });
         }

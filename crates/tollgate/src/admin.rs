@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use crate::listing::Listing;
 
 /// How long one page may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The header with the cursor of the next page of CSV, which has no place for it.
+const NEXT_CURSOR: &str = "next-cursor";
 
 /// Where the admin listener is, on the command line.
 #[derive(Debug, clap::Args)]
@@ -74,25 +78,60 @@ impl Admin {
         listing: &Listing,
         mut take: impl FnMut(Vec<T>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let path = listing.path;
-        let url = self.url(&[path]);
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut query = vec![("limit", listing.page_rows.to_string())];
-            query.extend(listing.parameters.iter().map(|(name, value)| (&**name, value.clone())));
-            query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
-            let request = self.client.get(url.clone()).query(&query);
-            let answer = self.answer(request).await?;
-            let page: Rows<T> = decode(answer).await.with_context(|| format!("list {path} of {url}"))?;
+        let read = async |answer| {
+            let page: Rows<T> = decode(answer).await?;
             take(page.rows)?;
-            match page.next_cursor {
-                Some(next) if Some(&next) == cursor.as_ref() => {
-                    bail!("list {path} of {url}: the collector gives the same page again and again");
-                }
-                Some(next) => cursor = Some(next),
-                None => return Ok(()),
+            Ok(page.next_cursor)
+        };
+        self.follow(listing, &[], read).await
+    }
+
+    /// Hands over every page of a listing as CSV, each with a line of names before its rows.
+    pub(crate) async fn each_csv_page(
+        &self,
+        listing: &Listing,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let read = async |answer: Response| {
+            let next = answer.headers().get(NEXT_CURSOR).map(unescaped).transpose()?;
+            take(body(answer).await?.as_ref())?;
+            Ok(next)
+        };
+        self.follow(listing, &[("format", "csv")], read).await
+    }
+
+    /// Asks for page after page; `read` gives the cursor of the next one.
+    async fn follow(
+        &self,
+        listing: &Listing,
+        more: &[(&str, &str)],
+        mut read: impl AsyncFnMut(Response) -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
+        let listed = || format!("list {} of {}", listing.path, self.url(&[listing.path]));
+        let mut cursor = None;
+        loop {
+            let answer = self.page(listing, more, cursor.as_deref()).await?;
+            let next = read(answer).await.with_context(listed)?;
+            if next.is_none() {
+                return Ok(());
             }
+            if next == cursor {
+                bail!("{}: the collector gives the same page again and again", listed());
+            }
+            cursor = next;
         }
+    }
+
+    async fn page(
+        &self,
+        listing: &Listing,
+        more: &[(&str, &str)],
+        cursor: Option<&str>,
+    ) -> anyhow::Result<Response> {
+        let request = self.client.get(self.url(&[listing.path])).query(&[("limit", listing.page_rows)]);
+        let request = request.query(&listing.parameters).query(more);
+        let cursor: Vec<_> = cursor.iter().map(|cursor| ("cursor", *cursor)).collect();
+        self.answer(request.query(&cursor)).await
     }
 
     /// What is at a path; each of its segments is escaped.
@@ -149,11 +188,23 @@ pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 }
 
 async fn decode<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
+    serde_json::from_slice(body(answer).await?.as_ref())
+        .context("decode the answer; is this the admin listener of a collector?")
+}
+
+/// A cursor as it is in a header: escaped as a query wants it.
+fn unescaped(cursor: &HeaderValue) -> anyhow::Result<String> {
+    let step = "read the cursor of the next page";
+    let query = Url::parse(&format!("cursor:?={}", cursor.to_str().context(step)?)).context(step)?;
+    query.query_pairs().next().map(|(_, cursor)| cursor.into_owned()).context(step)
+}
+
+/// What was answered, when it is what was asked for.
+async fn body(answer: Response) -> anyhow::Result<impl AsRef<[u8]>> {
     let status = answer.status();
     let body = answer.bytes().await.context("read the answer")?;
     if status == StatusCode::OK {
-        return serde_json::from_slice(&body)
-            .context("decode the answer; is this the admin listener of a collector?");
+        return Ok(body);
     }
     let told = match serde_json::from_slice::<Problem>(&body) {
         Ok(Problem { title, detail }) if detail.is_empty() => format!("get an answer: {status}: {title}"),

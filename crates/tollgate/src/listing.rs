@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use crate::admin::{Address, Admin, block_on};
 use crate::exit::Exit;
 use crate::output;
-use crate::words::harmless;
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -45,19 +44,16 @@ pub(crate) struct Listing {
     pub(crate) page_rows: usize,
     /// The columns of the table; numbers, which stand on the right, are marked.
     pub(crate) columns: Vec<(String, CellAlignment)>,
-    /// The names of the CSV columns.
-    pub(crate) csv_columns: Vec<String>,
 }
 
 impl Listing {
     /// One without parameters.
-    pub(crate) fn new(path: &'static str, columns: &[(&str, CellAlignment)], csv_columns: &[&str]) -> Self {
+    pub(crate) fn new(path: &'static str, columns: &[(&str, CellAlignment)]) -> Self {
         Self {
             path,
             parameters: Vec::new(),
             page_rows: 1_000,
             columns: columns.iter().map(|(name, alignment)| ((*name).to_owned(), *alignment)).collect(),
-            csv_columns: csv_columns.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -66,8 +62,6 @@ impl Listing {
 pub(crate) trait Row: Serialize + DeserializeOwned {
     /// The cells of the table, printable.
     fn cells(&self, listing: &Listing) -> Vec<String>;
-    /// One or more lines of CSV.
-    fn csv(&self, listing: &Listing) -> Vec<Vec<String>>;
 }
 
 /// Lists all rows.
@@ -78,7 +72,7 @@ pub(crate) fn run<T: Row>(flags: &Flags, listing: &Listing) -> anyhow::Result<Ex
         match flags.format {
             Format::Table => table::<T>(&admin, listing, &mut out).await,
             Format::Json => json::<T>(&admin, listing, &mut out).await,
-            Format::Csv => csv::<T>(&admin, listing, &mut out).await,
+            Format::Csv => csv(&admin, listing, &mut out).await,
         }
     })?;
     out.flush().context("write the rows")?;
@@ -129,17 +123,21 @@ async fn json<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) ->
     writeln!(out, "\n]").context("write the rows")
 }
 
-async fn csv<T: Row>(admin: &Admin, listing: &Listing, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(&listing.csv_columns).context("write the names")?;
-    let write = |rows: Vec<T>| {
-        for line in rows.iter().flat_map(|row| row.csv(listing)) {
-            writer
-                .write_record(line.iter().map(|cell| harmless(cell).into_owned()))
-                .context("write a row")?;
-        }
+/// The collector's own CSV, with the names of the columns once.
+async fn csv(admin: &Admin, listing: &Listing, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut names_bytes = None;
+    let write = |page: &[u8]| {
+        let start = *names_bytes.get_or_insert(0);
+        out.write_all(page.get(start..).unwrap_or_default()).context("write the rows")?;
+        names_bytes = Some(first_record_bytes(page)?);
         Ok(())
     };
-    admin.each_page(listing, write).await?;
-    writer.flush().context("write the rows")
+    admin.each_csv_page(listing, write).await
+}
+
+/// How long the first record of a page is; the names of columns may have line ends in them.
+fn first_record_bytes(page: &[u8]) -> anyhow::Result<usize> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(page);
+    reader.read_byte_record(&mut csv::ByteRecord::new()).context("read the names of the columns")?;
+    usize::try_from(reader.position().byte()).context("read the names of the columns")
 }

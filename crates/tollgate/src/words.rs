@@ -1,7 +1,5 @@
 //! Text for people.
 
-use std::borrow::Cow;
-
 use indicatif::HumanCount;
 use tollgate_wire::Timestamp;
 
@@ -32,23 +30,9 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// A cell of CSV. A spreadsheet takes one that begins like a formula for one, and whoever sent a name chose its beginning: an
-/// apostrophe keeps it a text.
-pub(crate) fn harmless(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}").into() } else { cell.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for (cell, expected) in [("=1+1", "'=1+1"), ("@x", "'@x"), ("\tx", "'\tx"), ("a=1", "a=1"), ("", "")]
-        {
-            assert_eq!(harmless(cell), expected);
-        }
-    }
 
     #[test]
     fn a_number_has_its_noun() {

@@ -269,3 +269,31 @@ async fn what_was_dismissed_counts_no_more_and_says_so() {
     }
     assert_eq!(running.get("/api/v1/models/m").await.json()["n_batches"], 1);
 }
+
+#[tokio::test]
+async fn pages_of_the_quarantine_follow_one_another() {
+    let running = Running::start().await;
+    let bad: Vec<Value> = (0..40).map(|n| batch("m", &n.to_string(), "a/0", "NaN")).collect();
+    running.post("/metrics", json!(bad).to_string()).await;
+    for id in [3, 16, 17, 40] {
+        let released =
+            ask(&running, "POST", &format!("/api/v1/quarantine/{id}/release"), r#"{"count":false}"#).await;
+        assert_eq!(released.status, 200, "{}", released.text());
+    }
+    for (released, expected) in [("false", 36), ("true", 4), ("all", 40)] {
+        for limit in [1, 7, 8, 16, 36, 40] {
+            let (mut ids, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let path = format!("/api/v1/quarantine?released={released}&limit={limit}{cursor}");
+                let page = running.get(&path).await.json();
+                let rows = page["rows"].as_array().expect("rows");
+                assert!(rows.len() <= limit, "{path}");
+                ids.extend(rows.iter().map(|row| row["id"].as_u64()));
+                let Some(next) = page["next_cursor"].as_str() else { break };
+                cursor = format!("&cursor={next}");
+            }
+            assert!(ids.is_sorted_by(|a, b| a < b), "each once, in order: {ids:?}");
+            assert_eq!(ids.len(), expected, "{released} in pages of {limit}");
+        }
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    listing::run::<Owned>(&args.flags, &Listing::new("models", COLUMNS, CSV_COLUMNS))
+    listing::run::<Owned>(&args.flags, &Listing::new("models", COLUMNS))
 }
 
 /// A model as a collector lists it.
@@ -49,18 +49,6 @@ const COLUMNS: &[(&str, CellAlignment)] = &[
     ("SUM", Right),
 ];
 
-const CSV_COLUMNS: &[&str] = &[
-    "model_uuid",
-    "model_name",
-    "user",
-    "n_units",
-    "n_batches",
-    "last_created",
-    "meter",
-    "n_metrics",
-    "sum",
-];
-
 impl Row for Owned {
     fn cells(&self, _: &Listing) -> Vec<String> {
         let Self { model, user } = self;
@@ -78,26 +66,5 @@ impl Row for Owned {
             of_meters(|meter| HumanCount(meter.n_metrics).to_string()),
             of_meters(|meter| meter.sum.clone()),
         ]
-    }
-
-    fn csv(&self, _: &Listing) -> Vec<Vec<String>> {
-        let Self { model, user } = self;
-        let line = |meter: &str, n_metrics: String, sum: &str| {
-            vec![
-                model.model_uuid.clone(),
-                model.model_name.clone(),
-                user.clone(),
-                model.units.len().to_string(),
-                model.n_batches.to_string(),
-                model.last_created.clone(),
-                meter.to_owned(),
-                n_metrics,
-                sum.to_owned(),
-            ]
-        };
-        if model.meters.is_empty() {
-            return vec![line("", "0".to_owned(), "")];
-        }
-        model.meters.iter().map(|meter| line(&meter.key, meter.n_metrics.to_string(), &meter.sum)).collect()
     }
 }

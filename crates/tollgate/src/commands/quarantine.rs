@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// Says what was done.
 async fn release(admin: &Admin, id: &str, dismiss: bool) -> anyhow::Result<&'static str> {
     let before: Listed = admin.get(&["quarantine", id]).await?;
-    if before.item.is_released {
+    if dismiss && before.item.is_released {
         // Whether it counts was decided then.
         return Ok("has left the quarantine before: nothing was changed");
     }
@@ -114,7 +114,7 @@ async fn release(admin: &Admin, id: &str, dismiss: bool) -> anyhow::Result<&'sta
 }
 
 fn list(args: &List) -> anyhow::Result<Exit> {
-    let mut listing = Listing::new("quarantine", COLUMNS, CSV_COLUMNS);
+    let mut listing = Listing::new("quarantine", COLUMNS);
     listing.parameters.push(("released".to_owned(), args.released.clone()));
     listing::run::<Listed>(&args.flags, &listing)
 }
@@ -138,40 +138,10 @@ const COLUMNS: &[(&str, CellAlignment)] = &[
     ("REASON", Left),
 ];
 
-const CSV_COLUMNS: &[&str] = &[
-    "id",
-    "received",
-    "model_uuid",
-    "batch_uuid",
-    "unit_name",
-    "code",
-    "reason",
-    "is_released",
-    "body_bytes",
-    "body",
-];
-
 impl Row for Listed {
     fn cells(&self, _: &Listing) -> Vec<String> {
-        fields(&self.item).iter().map(|field| printable(field)).collect()
+        let QuarantineItem { id, received, model_uuid, batch_uuid, unit_name, code, reason, .. } = &self.item;
+        let texts = [received, model_uuid, batch_uuid, unit_name, code, reason].map(|text| printable(text));
+        [id.to_string()].into_iter().chain(texts).collect()
     }
-
-    fn csv(&self, _: &Listing) -> Vec<Vec<String>> {
-        let mut line = fields(&self.item);
-        line.extend([self.item.is_released.to_string(), self.body_bytes.to_string(), self.item.body.clone()]);
-        vec![line]
-    }
-}
-
-/// What is printed of an element in every format but JSON.
-fn fields(item: &QuarantineItem) -> Vec<String> {
-    vec![
-        item.id.to_string(),
-        item.received.clone(),
-        item.model_uuid.clone(),
-        item.batch_uuid.clone(),
-        item.unit_name.clone(),
-        item.code.clone(),
-        item.reason.clone(),
-    ]
 }

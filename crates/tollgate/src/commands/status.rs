@@ -94,7 +94,7 @@ Examples:
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let done = match &args.command {
-        None => return listing::run::<Shown>(&args.flags, &Listing::new("statuses", COLUMNS, CSV_COLUMNS)),
+        None => return listing::run::<Shown>(&args.flags, &Listing::new("statuses", COLUMNS)),
         Some(Command::Show { model, address }) => {
             let whole: Value = block_on(Admin::new(address)?.get(&path(model, None)))?;
             serde_json::to_string_pretty(&whole).context("write it")?
@@ -169,31 +169,11 @@ const COLUMNS: &[(&str, CellAlignment)] = &[
     ("INFO", Left),
 ];
 
-const CSV_COLUMNS: &[&str] =
-    &["model_uuid", "unit_name", "model_name", "user", "status", "source", "expires", "info"];
-
-impl Shown {
-    fn fields(&self) -> Vec<String> {
-        vec![
-            self.model_uuid.clone(),
-            self.unit_name.clone(),
-            self.model_name.clone(),
-            self.user.clone(),
-            self.status.clone(),
-            self.source.clone(),
-            self.expires.clone().unwrap_or_default(),
-            self.info.clone(),
-        ]
-    }
-}
-
 impl Row for Shown {
     fn cells(&self, _: &Listing) -> Vec<String> {
-        self.fields().iter().map(|field| printable(field)).collect()
-    }
-
-    fn csv(&self, _: &Listing) -> Vec<Vec<String>> {
-        vec![self.fields()]
+        let Self { model_uuid, unit_name, model_name, user, status, info, source, expires } = self;
+        let expires = expires.as_deref().unwrap_or_default();
+        [model_uuid, unit_name, model_name, user, status, source, expires, info].map(printable).into()
     }
 }
 

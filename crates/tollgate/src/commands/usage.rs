@@ -69,14 +69,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut listing =
-        Listing::new("usage", &[("START", Left), ("END", Left), ("METER", Left)], &["start", "end", "meter"]);
+    let mut listing = Listing::new("usage", &[("START", Left), ("END", Left), ("METER", Left)]);
     for group in &args.group_by {
         listing.columns.push((group.to_uppercase(), Left));
-        listing.csv_columns.push(group.clone());
     }
     listing.columns.extend([("VALUE".to_owned(), Right), ("READINGS".to_owned(), Right)]);
-    listing.csv_columns.extend(["value", "count"].map(str::to_owned));
     listing.parameters = parameters(args)?;
     listing.page_rows = PAGE_ROWS;
     listing::run::<Used>(&args.flags, &listing)
@@ -105,10 +102,13 @@ fn parameters(args: &Args) -> anyhow::Result<Vec<(String, String)>> {
         parameters.push((format!("label.{name}"), value.to_owned()));
     }
     if !args.group_by.is_empty() {
-        parameters.push(("group_by".to_owned(), args.group_by.join(",")));
+        parameters.push((GROUP_BY.to_owned(), args.group_by.join(",")));
     }
     Ok(parameters)
 }
+
+/// The parameter that has the keys of the groups.
+const GROUP_BY: &str = "group_by";
 
 /// A row as a collector gives it.
 #[derive(Serialize, Deserialize)]
@@ -122,26 +122,12 @@ struct Used {
     count: String,
 }
 
-impl Used {
-    fn fields(&self, listing: &Listing) -> Vec<String> {
-        let of = |name: &str| match name {
-            "start" => self.start.clone(),
-            "end" => self.end.clone(),
-            "meter" => self.meter.clone(),
-            "value" => self.value.clone(),
-            "count" => self.count.clone(),
-            group => self.group.get(group).and_then(Value::as_str).unwrap_or_default().to_owned(),
-        };
-        listing.csv_columns.iter().map(|name| of(name)).collect()
-    }
-}
-
 impl Row for Used {
     fn cells(&self, listing: &Listing) -> Vec<String> {
-        self.fields(listing).iter().map(|field| printable(field)).collect()
-    }
-
-    fn csv(&self, listing: &Listing) -> Vec<Vec<String>> {
-        vec![self.fields(listing)]
+        let groups = listing.parameters.iter().filter(|(name, _)| name == GROUP_BY);
+        let groups = groups.flat_map(|(_, keys)| keys.split(','));
+        let of_group = |key| self.group.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (first, last) = ([&*self.start, &*self.end, &*self.meter], [&*self.value, &*self.count]);
+        first.into_iter().chain(groups.map(of_group)).chain(last).map(printable).collect()
     }
 }

@@ -82,7 +82,7 @@ fn statuses_are_set_for_a_while_and_cleared() {
         assert_eq!(ask(&collector, args).exit, Some(0));
     }
     let listed = ask(&collector, &["status", "--format", "csv"]);
-    assert!(listed.stdout.ends_with("\nm,,team/m,team,GREEN,default,,\n"), "{listed:?}");
+    assert!(listed.stdout.ends_with("\nm,,team/m,team,GREEN,,default,\n"), "{listed:?}");
     assert_eq!(ask(&collector, &["status", "set", "m", "BLUE"]).exit, Some(2));
 }
 
@@ -103,9 +103,11 @@ fn what_was_set_aside_is_shown_and_released_once_and_for_all() {
     assert!(refused.stderr.contains("under a uuid of its own"), "{refused:?}");
     let dismissed = ask(&collector, &["quarantine", "release", &id_of("value"), "--dismiss"]);
     assert_eq!(dismissed.stdout, format!("{} dismissed: it does not count\n", id_of("value")));
-    let again = ask(&collector, &["quarantine", "release", &id_of("value")]);
+    let again = ask(&collector, &["quarantine", "release", &id_of("value"), "--dismiss"]);
     let expected = format!("{} has left the quarantine before: nothing was changed\n", id_of("value"));
     assert_eq!((again.exit, again.stdout), (Some(0), expected));
+    let counted = ask(&collector, &["quarantine", "release", &id_of("value")]);
+    assert_eq!(counted.exit, Some(1), "it does not count: {counted:?}");
     collector.kill();
     let collector = Collector::start(&folder.path().join("ledger"));
     assert_eq!(lines(&ask(&collector, &["quarantine"])).len(), 2, "a heading and the conflict");

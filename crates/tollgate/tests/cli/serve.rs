@@ -305,7 +305,7 @@ fn every_page_of_a_listing_is_followed() {
         Some("m00000,team/m00000,team,1,1,2026-01-02T03:04:05.678Z,requests,1,0.1")
     );
     assert!(list("quarantine", "csv").starts_with(
-        "id,received,model_uuid,batch_uuid,unit_name,code,reason,is_released,body_bytes,body\n1,"
+        "id,model_uuid,batch_uuid,unit_name,code,reason,received,is_released,body_bytes,body\n1,"
     ));
 }
 
