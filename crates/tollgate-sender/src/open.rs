@@ -10,6 +10,7 @@ use tollgate_journal::{
 
 use crate::SpoolError;
 use crate::core::{Core, each_pending};
+use crate::ranges::Ranges;
 use crate::record::Event;
 use crate::spool::{KIND, Open, Opened, SpoolOptions, journal_options};
 use crate::state::{Fold, SetAside};
@@ -63,7 +64,7 @@ impl Visitor for Fold {
 fn begin_anew(disk: &Arc<dyn Disk>) -> Result<SetAside, SpoolError> {
     let mut fold = Fold::default();
     let mut last_sequence = 0;
-    let mut numbers = crate::ranges::Ranges::default();
+    let mut numbers = Ranges::default();
     let salvaged = salvage(&**disk, |group| {
         last_sequence = group.position().sequence;
         fold.take_in(group, |number, _, _| numbers.add(number, number))
@@ -85,15 +86,8 @@ fn begin_anew(disk: &Arc<dyn Disk>) -> Result<SetAside, SpoolError> {
     keep_damaged(&**disk, &damage)?;
 
     // What was lost waits no longer.
-    let mut lost = 1;
-    while lost < fold.state.next_number {
-        let next = numbers.first_missing(lost);
-        if fold.state.next_number <= next {
-            break;
-        }
-        fold.state.done.add(next, next);
-        lost = next + 1;
-    }
+    let lost = numbers.missing_in(1, fold.state.next_number - 1);
+    fold.state.finish(&lost);
     fold.state.apply(Event::SetAside(set_aside));
     write_anew(disk, &fold, last_sequence)?;
     Ok(set_aside)

@@ -86,6 +86,7 @@ impl State {
         match event {
             Event::Answered { acknowledged, refused, why, at_ms } => {
                 self.finish(&acknowledged);
+                self.know(refused.last());
                 for number in refused.iter().flat_map(|(first, last)| first..=last) {
                     let refusal =
                         self.refused.entry(number).or_insert(Refusal { n_times: 0, last_ms: 0, why: None });
@@ -123,7 +124,13 @@ impl State {
         }
     }
 
-    fn finish(&mut self, numbers: &Ranges) {
+    /// Takes note that there was a batch of this number, also when it cannot be read any more: the next one gets another.
+    fn know(&mut self, number: Option<u64>) {
+        self.next_number = self.next_number.max(number.map_or(1, |number| number.saturating_add(1)));
+    }
+
+    pub(crate) fn finish(&mut self, numbers: &Ranges) {
+        self.know(numbers.last());
         numbers.iter().for_each(|(first, last)| self.done.add(first, last));
         if !self.refused.is_empty() {
             self.refused.retain(|&number, _| !numbers.contains(number));
@@ -239,6 +246,7 @@ impl Fold {
                     number += 1;
                 }
                 Record::Carried { number, body } => {
+                    self.state.know(Some(number));
                     self.places.carry(number);
                     visit(number, true, &body);
                 }
@@ -248,7 +256,7 @@ impl Fold {
         }
         if first < number {
             self.places.add(first, number - 1);
-            self.state.next_number = self.state.next_number.max(number);
+            self.state.know(Some(number - 1));
         }
         Ok(())
     }

@@ -7,6 +7,40 @@ use tollgate_journal::{Journal, Kind, Options};
 
 use crate::common::{Collector, SimClock, batch, open, round, sender, spool_of, try_open};
 
+#[test]
+fn a_batch_behind_damage_is_not_taken_for_one_that_was_acknowledged() {
+    // Of what was recorded only the answer is left, and it tells of numbers.
+    for is_refused in [false, true] {
+        let (disk, clock, spool) = spool_of(3);
+        let collector = Collector::default();
+        if is_refused {
+            collector.with(|script| script.refused = (1..=3).map(|n| format!("b{n}")).collect());
+        }
+        round(&mut sender(&spool, &collector));
+        drop(spool);
+        let name = &segments(&disk)[0];
+        let mut bytes = disk.contents(name).expect("there");
+        let starts = starts_of(&bytes, b"\"uuid\":\"b");
+        assert_eq!(starts.len(), 3);
+        starts.into_iter().for_each(|at| bytes[at] ^= 1);
+        disk.set_contents(name, &bytes);
+        let (spool, opened) = try_open(&disk, &clock).expect("open");
+        assert!(opened.damaged.is_some());
+        assert_eq!((spool.summary().n_pending, spool.summary().n_refused), (0, 0));
+        for n in 0..5 {
+            spool.record(batch(format!("after{n}"))).expect("record");
+        }
+        collector.with(|script| script.refused.clear());
+        let mut sender = sender(&spool, &collector);
+        assert_eq!((0..2).map(|_| round(&mut sender).1).sum::<u64>(), 5, "refused: {is_refused}");
+    }
+}
+
+/// Where `text` begins in `bytes`.
+fn starts_of(bytes: &[u8], text: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).filter(|&at| bytes[at..].starts_with(text)).collect()
+}
+
 /// Batches `b1` to `b12`, the first five acknowledged, in more than one segment.
 fn spooled() -> (SimDisk, SimClock) {
     let (disk, clock, spool) = spool_of(5);
@@ -52,10 +86,14 @@ fn whatever_byte_is_damaged_the_rest_is_delivered() {
             }
             n_damaged += usize::from(opened.damaged.is_some());
             assert_eq!(spool.summary().n_pending, 0, "{name} {at}: nothing waits that is not there");
+            assert_eq!(spool.summary().n_refused, 0, "{name} {at}");
             spool.record(batch("after")).expect("it goes on");
             drop(spool);
-            let again = open(&disk, &clock).summary();
+            let spool = open(&disk, &clock);
+            let again = spool.summary();
             assert_eq!((again.n_pending, again.set_aside), (1, opened.damaged.unwrap_or_default()));
+            round(&mut sender(&spool, &collector));
+            assert!(collector.taken().contains(&"after".to_owned()), "{name} {at}: it is sent");
         }
     }
     assert!(1_000 < n_damaged, "{n_damaged} were noticed");
