@@ -1,9 +1,14 @@
 //! Every byte of a spool damaged.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{Journal, Kind, Options};
+use tollgate_journal::{Disk, DiskFile, Journal, Kind, Lock, Options, Room};
+use tollgate_sender::{Spool, SpoolOptions};
 
 use crate::common::{Collector, SimClock, batch, open, round, sender, spool_of, try_open};
 
@@ -97,6 +102,76 @@ fn whatever_byte_is_damaged_the_rest_is_delivered() {
         }
     }
     assert!(1_000 < n_damaged, "{n_damaged} were noticed");
+}
+
+/// A disk on which another process comes to open the spool whenever this one looks which files there are.
+#[derive(Debug)]
+struct Shared {
+    disk: SimDisk,
+    inner: Arc<dyn Disk>,
+    clock: SimClock,
+    n_recorded: AtomicUsize,
+}
+
+impl Disk for Shared {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let names = self.inner.list();
+        if let Ok((spool, _)) = try_open(&self.disk, &self.clock) {
+            spool.record(batch("of another")).expect("record");
+            self.n_recorded.fetch_add(1, Ordering::Relaxed);
+        }
+        names
+    }
+
+    fn folder(&self) -> &Path {
+        self.inner.folder()
+    }
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.inner.create(name)
+    }
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.inner.open(name)
+    }
+    fn open_to_read(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.inner.open_to_read(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+    fn sync_folder(&self) -> io::Result<()> {
+        self.inner.sync_folder()
+    }
+    fn room(&self) -> io::Result<Room> {
+        self.inner.room()
+    }
+    fn lock(&self, name: &str) -> io::Result<Lock> {
+        self.inner.lock(name)
+    }
+    fn subfolder(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        self.inner.subfolder(name)
+    }
+    fn salt(&self) -> u64 {
+        self.inner.salt()
+    }
+}
+
+#[test]
+fn two_that_find_the_same_damage_do_not_undo_each_other() {
+    let (disk, clock) = spooled();
+    let name = &segments(&disk)[0];
+    let mut bytes = disk.contents(name).expect("there");
+    bytes[140] ^= 1;
+    disk.set_contents(name, &bytes);
+    let (inner, n_recorded) = (disk.shared(), AtomicUsize::new(0));
+    let shared = Arc::new(Shared { disk: disk.clone(), inner, clock: clock.clone(), n_recorded });
+    let (spool, opened) =
+        Spool::open_on(shared.clone(), SpoolOptions::for_testing(), Arc::new(clock)).expect("open");
+    assert!(opened.damaged.is_some());
+    let n_of_another = shared.n_recorded.load(Ordering::Relaxed) as u64;
+    assert_eq!(spool.summary().n_pending, 7 + n_of_another, "whatever anybody recorded waits");
 }
 
 #[test]
