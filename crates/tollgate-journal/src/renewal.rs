@@ -38,9 +38,12 @@ impl Renewal {
         let disk = &claim.disk;
         let path = || disk.folder().to_owned();
         let names = disk.list().map_err(JournalError::disk("list the files of", path()))?;
-        let number = 1 + names.iter().filter_map(|name| segment_number(name)).max().unwrap_or(0);
-        let attested = attest::read(&**disk)?.map_or(0, |attested| attested.link.sequence);
-        let sequence = last_sequence.max(attested);
+        let attested = attest::read(&**disk)?;
+        let (segment, sequence) =
+            attested.map_or((0, 0), |attested| (attested.segment, attested.link.sequence));
+        // Also behind a segment that is gone: what is attested of it would be looked for in vain.
+        let number = 1 + names.iter().filter_map(|name| segment_number(name)).fold(segment, u64::max);
+        let sequence = last_sequence.max(sequence);
         let salt = disk.salt();
         // It continues nothing, and must not be taken for what does.
         let mut hasher = blake3::Hasher::new_derive_key("tollgate journal 1 renewal");

@@ -184,6 +184,23 @@ fn a_damaged_journal_begins_anew() {
 }
 
 #[test]
+fn a_journal_without_its_last_segments_begins_anew_behind_them() {
+    let disk = SimDisk::new();
+    drop(with_segments(&disk, 4));
+    for number in 2..=4 {
+        disk.take_away(&format!("{number:016x}.segment"));
+    }
+    assert!(matches!(try_open(&disk), Err(JournalError::Damaged { .. })));
+    renew(&disk, &["one"]).expect("renew");
+    let (mut journal, _) = open(&disk);
+    assert_eq!(segments(&disk), [5]);
+    append(&mut journal, &["two"]);
+    drop(journal);
+    drop(open(&disk));
+    assert_eq!(all_records(&disk), ["one", "two"]);
+}
+
+#[test]
 fn a_claim_lasts_over_more_than_one_step() {
     let disk = SimDisk::new();
     drop(with_segments(&disk, 1));
