@@ -261,7 +261,8 @@ impl<T: Transport> Sender<T> {
             let n_acknowledged = acknowledged.iter().map(|(first, last)| last - first + 1).sum();
             let mut events = Vec::new();
             if !acknowledged.is_empty() || !refused.is_empty() {
-                events.push(Event::Answered { acknowledged, refused, why: None, at_ms: now_ms });
+                let (why, last_batched) = (None, core.state.last_batched);
+                events.push(Event::Answered { acknowledged, refused, why, at_ms: now_ms, last_batched });
             }
             let mut link = core.state.link.with_grace_period(response.new_grace_period.0);
             // An answer without progress is neither success nor error, as for a Juju controller.
@@ -287,8 +288,11 @@ impl<T: Transport> Sender<T> {
         let refused: Ranges = chunk.numbers().collect();
         let why = Some(why.to_owned());
         let at_ms = self.spool.now_ms();
-        let event = Event::Answered { acknowledged: Ranges::default(), refused, why, at_ms };
-        self.spool.with_core(|core| core.append_events(vec![event]))
+        let acknowledged = Ranges::default();
+        self.spool.with_core(|core| {
+            let last_batched = core.state.last_batched;
+            core.append_events(vec![Event::Answered { acknowledged, refused, why, at_ms, last_batched }])
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tollgate_journal::sim::SimDisk;
 use tollgate_sender::{
-    Answer, Clock, Encoding, Opened, Sender, Settings, Spool, SpoolError, SpoolOptions, Transport,
+    Answer, Clock, Encoding, Opened, Reading, Sender, Settings, Source, Spool, SpoolError, SpoolOptions,
+    Transport,
 };
 use tollgate_wire::{Metric, MetricBatch, Response};
 
@@ -40,6 +41,15 @@ pub(crate) fn batch(id: impl Into<String>) -> MetricBatch {
         unit_name: "web/0".to_owned(),
         metrics: Some(vec![metric]),
         ..MetricBatch::default()
+    }
+}
+
+/// A reading by whose value it is known again.
+pub(crate) fn reading(value: impl Into<String>) -> Reading {
+    Reading {
+        source: Source { model: "m".to_owned(), ..Source::default() },
+        metric: Metric { key: "readings".to_owned(), value: value.into(), ..Metric::default() },
+        recorded_ms: 0,
     }
 }
 
@@ -118,6 +128,22 @@ impl Collector {
 
     pub(crate) fn taken(&self) -> Vec<String> {
         self.with(|script| script.taken.keys().cloned().collect())
+    }
+
+    /// The values of the readings in all batches that were taken.
+    pub(crate) fn readings(&self) -> Vec<String> {
+        let batches =
+            self.with(|script| script.taken.values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>());
+        let batches =
+            batches.iter().map(|bytes| tollgate_wire::from_slice::<MetricBatch>(bytes).expect("a batch"));
+        let metrics = batches.flat_map(|batch| batch.metrics.into_iter().flatten());
+        metrics.filter(|metric| metric.key == "readings").map(|metric| metric.value).collect()
+    }
+
+    /// Another one that has taken the same so far.
+    pub(crate) fn copy(&self) -> Self {
+        let taken = self.with(|script| script.taken.clone());
+        Self(Arc::new(Mutex::new(Script { taken, ..Script::default() })))
     }
 }
 

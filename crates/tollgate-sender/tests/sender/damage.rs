@@ -10,7 +10,7 @@ use tollgate_journal::sim::SimDisk;
 use tollgate_journal::{Disk, DiskFile, Journal, Kind, Lock, Options, Room};
 use tollgate_sender::{Spool, SpoolOptions};
 
-use crate::common::{Collector, SimClock, batch, open, round, sender, spool_of, try_open};
+use crate::common::{Collector, SimClock, batch, open, reading, round, sender, spool_of, try_open};
 
 #[test]
 fn a_batch_behind_damage_is_not_taken_for_one_that_was_acknowledged() {
@@ -102,6 +102,61 @@ fn whatever_byte_is_damaged_the_rest_is_delivered() {
         }
     }
     assert!(1_000 < n_damaged, "{n_damaged} were noticed");
+}
+
+/// Readings 1 to 3 are delivered; `goes_on` with readings 4 to 6 in batches, 7 and 8 waiting.
+fn read(goes_on: bool) -> (SimDisk, SimClock, Collector) {
+    let (disk, clock, spool) = spool_of(1);
+    let collector = Collector::default();
+    // Something is not acknowledged, so that the files stay.
+    collector.with(|script| script.refused = ["b1".to_owned()].into());
+    let keep = |values: &[&str]| {
+        let readings = values.iter().map(|&value| reading(value)).collect();
+        spool.add_readings(readings, Vec::new()).expect("keep");
+    };
+    keep(&["1", "2"]);
+    keep(&["3"]);
+    spool.batch_readings(0, 0).expect("batch");
+    round(&mut sender(&spool, &collector));
+    if goes_on {
+        keep(&["4"]);
+        keep(&["5", "6"]);
+        spool.batch_readings(0, 0).expect("batch");
+        keep(&["7", "8"]);
+    }
+    spool.close().expect("close");
+    (disk, clock, collector)
+}
+
+#[track_caller]
+fn check_readings(goes_on: bool, n_values: usize, n_damaged_min: usize) {
+    let (disk, clock, collector) = read(goes_on);
+    let mut n_damaged = 0;
+    for name in segments(&disk) {
+        let bytes = disk.contents(&name).expect("there");
+        for at in 0..bytes.len() {
+            let (disk, collector) = (disk.copy(), collector.copy());
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x40;
+            disk.set_contents(&name, &damaged);
+            let (spool, opened) =
+                try_open(&disk, &clock).unwrap_or_else(|error| panic!("{name} {at}: {error}"));
+            spool.batch_readings(0, 0).expect("batch");
+            round(&mut sender(&spool, &collector));
+            let values = collector.readings();
+            let once: BTreeSet<&String> = values.iter().collect();
+            assert_eq!(once.len(), values.len(), "{name} {at}: {values:?}");
+            assert!(n_values <= values.len() + 3, "{name} {at}: one group is lost at most: {values:?}");
+            n_damaged += usize::from(opened.damaged.is_some());
+        }
+    }
+    assert!(n_damaged_min < n_damaged, "{n_damaged} were noticed");
+}
+
+#[test]
+fn whatever_byte_is_damaged_no_reading_counts_twice() {
+    check_readings(false, 3, 1_000);
+    check_readings(true, 8, 2_000);
 }
 
 /// A disk on which another process comes to open the spool whenever this one looks which files there are.
