@@ -111,7 +111,8 @@ impl<T: Transport> Sender<T> {
         {
             round.n_requests += 1;
             let n_batches = chunk.len() as u64;
-            match self.post(&chunk)? {
+            let (verdict, sent_as) = self.post(&chunk);
+            match verdict {
                 Verdict::Answered(response) => {
                     let n_acknowledged = self.take_in(&chunk, &response)?;
                     round.n_acknowledged += n_acknowledged;
@@ -137,10 +138,9 @@ impl<T: Transport> Sender<T> {
                     self.unsent.push_front(rest);
                     self.unsent.push_front(first);
                 }
-                Verdict::Encoding { why } if self.encoding() != Encoding::Identity => {
+                Verdict::Encoding { why } if sent_as != Encoding::Identity => {
                     debug!(why, "requests are not compressed any more");
-                    self.taught = Encoding::Identity;
-                    self.compression = Compression::Auto;
+                    self.compression = Compression::None;
                     self.unsent.push_front(chunk);
                 }
                 Verdict::Encoding { why } => {
@@ -230,21 +230,23 @@ impl<T: Transport> Sender<T> {
         }
     }
 
-    fn post(&mut self, chunk: &Chunk) -> Result<Verdict, SpoolError> {
-        let encoded = self.encoding().encode(chunk.body());
-        let failed = |why| Ok(Verdict::Failed { why, retry_after: None });
-        let (encoding, body) = match encoded {
+    /// What came of a request, and how it was sent.
+    fn post(&mut self, chunk: &Chunk) -> (Verdict, Encoding) {
+        let failed = |why| Verdict::Failed { why, retry_after: None };
+        let (encoding, body) = match self.encoding().encode(chunk.body()) {
             Ok(encoded) => encoded,
-            Err(error) => return failed(format!("could not compress the request: {error}")),
+            Err(error) => {
+                return (failed(format!("could not compress the request: {error}")), Encoding::Identity);
+            }
         };
         let answer = match self.transport.post(body, encoding) {
             Ok(answer) => answer,
-            Err(why) => return failed(why),
+            Err(why) => return (failed(why), encoding),
         };
         if let Some(header) = &answer.accept_encoding {
             self.taught = Encoding::accepted(header);
         }
-        Ok(judge(&answer, self.spool.clock().now()))
+        (judge(&answer, self.spool.clock().now()), encoding)
     }
 
     /// Notes durably what an answer says. Gives how many batches it acknowledges that were not before.

@@ -89,6 +89,8 @@ pub(crate) enum Act {
     Refuse,
     /// As an answer with this status and header.
     Busy(u16, Option<&'static str>),
+    /// Takes it if the status says so, and tells which encodings it would take.
+    Teach(u16, &'static str),
 }
 
 /// A collector that does as it is told.
@@ -160,6 +162,12 @@ impl Transport for Collector {
         if script.is_down || matches!(act, Act::Refuse) {
             return Err("connection refused".to_owned());
         }
+        if let Act::Teach(status, header) = act
+            && status != 200
+        {
+            let accept_encoding = Some(header.to_owned());
+            return Ok(Answer { status, accept_encoding, ..Answer::default() });
+        }
         if let Act::Busy(status, retry_after) = act {
             return Ok(Answer { status, retry_after: retry_after.map(str::to_owned), ..Answer::default() });
         }
@@ -189,7 +197,8 @@ impl Transport for Collector {
             Act::Say(status, text) => return Ok(Answer { status, body: text.into(), ..Answer::default() }),
             _ => tollgate_wire::to_vec(&response).expect("encodes"),
         };
-        Ok(Answer { status: 200, body, ..Answer::default() })
+        let accept_encoding = if let Act::Teach(_, header) = act { Some(header.to_owned()) } else { None };
+        Ok(Answer { status: 200, body, accept_encoding, ..Answer::default() })
     }
 }
 

@@ -219,6 +219,30 @@ fn a_collector_that_takes_no_compression_gets_none() {
 }
 
 #[test]
+fn a_collector_that_wants_only_what_is_compressed_is_no_endless_loop() {
+    let (_disk, _clock, spool) = spool_of(1);
+    let collector = Collector::default();
+    // A request this short goes out as it is, whatever the answer teaches.
+    collector.with(|script| script.acts = vec![Act::Teach(415, "gzip, zstd"); 3]);
+    let mut sender = sender(&spool, &collector);
+    for _ in 0..3 {
+        let round = sender.round(|_| true).expect("a round");
+        assert_eq!((round.n_requests, round.error.as_deref()), (1, Some("answered 415")));
+    }
+    assert_eq!(round(&mut sender), (1, 1));
+}
+
+#[test]
+fn a_collector_that_teaches_what_it_does_not_take_is_believed_once() {
+    let (_disk, _clock, spool) = spool_of(12);
+    let collector = Collector::default();
+    collector.with(|script| script.acts = vec![Act::Teach(200, "gzip"); 3]);
+    let mut sender = sender(&spool, &collector);
+    // The second one is compressed, and sent again without.
+    assert_eq!(round(&mut sender), (4, 12));
+}
+
+#[test]
 fn a_round_can_be_ended_early() {
     let (_disk, _clock, spool) = spool_of(12);
     let collector = Collector::default();
