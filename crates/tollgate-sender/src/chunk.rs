@@ -53,9 +53,9 @@ impl Chunk {
         body
     }
 
-    /// The first half and the rest.
-    pub(crate) fn halves(&self) -> [Self; 2] {
-        let (first, rest) = self.entries.split_at(self.len() / 2);
+    /// The first `n_batches` and the rest.
+    pub(crate) fn split_at(&self, n_batches: usize) -> [Self; 2] {
+        let (first, rest) = self.entries.split_at(n_batches.min(self.len()));
         let mut start = 0;
         [first, rest].map(|entries| {
             let mut half = Self::default();
@@ -152,11 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_the_whole() {
-        for n in 2..9 {
+    fn parts_are_the_whole() {
+        for (n, at) in (2..9).flat_map(|n| (1..n).map(move |at| (n, at))) {
             let chunk = chunk(n);
-            let [first, rest] = chunk.halves();
-            assert_eq!(first.len(), chunk.len() / 2);
+            let [first, rest] = chunk.split_at(at as usize);
+            assert_eq!(first.len(), at as usize);
             let numbers: Vec<u64> = first.numbers().chain(rest.numbers()).collect();
             assert_eq!(numbers, chunk.numbers().collect::<Vec<_>>());
             let bodies = [first.body(), rest.body()].map(|body| String::from_utf8(body).expect("UTF-8"));

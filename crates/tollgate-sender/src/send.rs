@@ -36,6 +36,7 @@ pub struct Sender<T> {
     spool: Spool,
     transport: T,
     every: Duration,
+    request_timeout: Duration,
     limits: Limits,
     compression: Compression,
     /// What the collector said that it takes.
@@ -44,7 +45,7 @@ pub struct Sender<T> {
     feeder: Feeder,
     /// What was read and is still to be sent: after an error the same request again.
     unsent: VecDeque<Chunk>,
-    /// Batches of one request now: fewer than allowed after one was unacceptable.
+    /// Batches of one request now: fewer than allowed after one was unacceptable, or did not get through.
     n_batches_now: usize,
     n_failures: u32,
 }
@@ -74,6 +75,7 @@ impl<T: Transport> Sender<T> {
             spool,
             transport,
             every: settings.every(),
+            request_timeout: Duration::from_secs(settings.request_timeout_seconds),
             limits,
             compression: settings.compression,
             taught: Encoding::Identity,
@@ -111,7 +113,11 @@ impl<T: Transport> Sender<T> {
         {
             round.n_requests += 1;
             let n_batches = chunk.len() as u64;
+            let started = self.spool.clock().now();
             let (verdict, sent_as) = self.post(&chunk);
+            let took = self.spool.clock().now().duration_since(started).unwrap_or_default();
+            // One of double the size gets through in time too.
+            let is_quick = took < self.request_timeout / 3;
             match verdict {
                 Verdict::Answered(response) => {
                     let n_acknowledged = self.take_in(&chunk, &response)?;
@@ -121,7 +127,10 @@ impl<T: Transport> Sender<T> {
                         n_stalled += 1;
                     } else {
                         n_stalled = 0;
-                        self.n_batches_now = self.n_batches_now.saturating_mul(2).min(self.limits.n_batches);
+                        if is_quick {
+                            self.n_batches_now =
+                                self.n_batches_now.saturating_mul(2).min(self.limits.n_batches);
+                        }
                     }
                 }
                 Verdict::Unacceptable { why } if chunk.len() == 1 => {
@@ -133,10 +142,8 @@ impl<T: Transport> Sender<T> {
                 }
                 Verdict::Unacceptable { why } => {
                     debug!(why, n_batches, "a request is not taken and divided");
-                    let [first, rest] = chunk.halves();
-                    self.n_batches_now = first.len();
-                    self.unsent.push_front(rest);
-                    self.unsent.push_front(first);
+                    self.n_batches_now = chunk.len() / 2;
+                    self.unsent.push_front(chunk);
                 }
                 Verdict::Encoding { why } if sent_as != Encoding::Identity => {
                     debug!(why, "requests are not compressed any more");
@@ -148,7 +155,10 @@ impl<T: Transport> Sender<T> {
                     round.error = Some(why);
                     break;
                 }
-                Verdict::Failed { why, retry_after: after } => {
+                Verdict::Failed { why, retry_after: after, is_cut } => {
+                    if is_cut {
+                        self.n_batches_now = (chunk.len() / 2).max(1);
+                    }
                     self.unsent.push_front(chunk);
                     retry_after = after;
                     round.error = Some(why);
@@ -191,7 +201,12 @@ impl<T: Transport> Sender<T> {
     /// What goes out next; `None` when everything has been sent once in this round.
     fn next_chunk(&mut self, lap: &mut Lap) -> Result<Option<Chunk>, SpoolError> {
         if let Some(chunk) = self.unsent.pop_front() {
-            return Ok(Some(chunk));
+            if chunk.len() <= self.n_batches_now {
+                return Ok(Some(chunk));
+            }
+            let [first, rest] = chunk.split_at(self.n_batches_now);
+            self.unsent.push_front(rest);
+            return Ok(Some(first));
         }
         let limits = Limits { n_batches: self.n_batches_now, ..self.limits };
         let now_ms = self.spool.now_ms();
@@ -232,16 +247,16 @@ impl<T: Transport> Sender<T> {
 
     /// What came of a request, and how it was sent.
     fn post(&mut self, chunk: &Chunk) -> (Verdict, Encoding) {
-        let failed = |why| Verdict::Failed { why, retry_after: None };
         let (encoding, body) = match self.encoding().encode(chunk.body()) {
             Ok(encoded) => encoded,
             Err(error) => {
-                return (failed(format!("could not compress the request: {error}")), Encoding::Identity);
+                let why = format!("could not compress the request: {error}");
+                return (Verdict::failed(why), Encoding::Identity);
             }
         };
         let answer = match self.transport.post(body, encoding) {
             Ok(answer) => answer,
-            Err(why) => return (failed(why), encoding),
+            Err(no_answer) => return (no_answer.into(), encoding),
         };
         if let Some(header) = &answer.accept_encoding {
             self.taught = Encoding::accepted(header);

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tollgate_journal::sim::SimDisk;
 use tollgate_sender::{
-    Answer, Clock, Encoding, Opened, Reading, Sender, Settings, Source, Spool, SpoolError, SpoolOptions,
-    Transport,
+    Answer, Clock, Encoding, NoAnswer, Opened, Reading, Sender, Settings, Source, Spool, SpoolError,
+    SpoolOptions, Transport,
 };
 use tollgate_wire::{Metric, MetricBatch, Response};
 
@@ -106,6 +106,8 @@ pub(crate) struct Script {
     pub(crate) strangers: Vec<String>,
     pub(crate) grace_period: i64,
     pub(crate) unit_status: Option<(&'static str, &'static str)>,
+    /// How many seconds each batch takes on its way, as this clock goes.
+    pub(crate) slow: Option<(SimClock, u64)>,
     /// Whether it is away, whatever the acts say.
     pub(crate) is_down: bool,
     /// The ids of each request, in order.
@@ -150,7 +152,7 @@ impl Collector {
 }
 
 impl Transport for Collector {
-    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, String> {
+    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, NoAnswer> {
         let mut script = self.0.lock().expect("no panic");
         let body = match encoding {
             Encoding::Identity => body,
@@ -158,9 +160,17 @@ impl Transport for Collector {
         };
         let batches: Vec<MetricBatch> = tollgate_wire::from_slice(&body).expect("a request");
         script.requests.push(batches.iter().map(|batch| batch.uuid.clone()).collect());
+        if let Some((clock, seconds)) = &script.slow {
+            // A request that takes too long is given up by the client.
+            let seconds = seconds * batches.len() as u64;
+            clock.pass(Duration::from_secs(seconds.min(120)));
+            if 120 <= seconds {
+                return Err(NoAnswer { why: "timed out".to_owned(), is_cut: true });
+            }
+        }
         let act = if script.acts.is_empty() { Act::Answer } else { script.acts.remove(0) };
         if script.is_down || matches!(act, Act::Refuse) {
-            return Err("connection refused".to_owned());
+            return Err(NoAnswer { why: "connection refused".to_owned(), is_cut: false });
         }
         if let Act::Teach(status, header) = act
             && status != 200
@@ -193,7 +203,7 @@ impl Transport for Collector {
         response.env_responses = Some(responses);
         response.new_grace_period.0 = script.grace_period;
         let body = match act {
-            Act::LoseAnswer => return Err("connection reset".to_owned()),
+            Act::LoseAnswer => return Err(NoAnswer { why: "connection reset".to_owned(), is_cut: true }),
             Act::Say(status, text) => return Ok(Answer { status, body: text.into(), ..Answer::default() }),
             _ => tollgate_wire::to_vec(&response).expect("encodes"),
         };
