@@ -42,7 +42,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: SpoolOptions) -> Result<(Core, 
         damaged,
         dropped_bytes: recovery.dropped.map_or(0, |tail| tail.bytes),
     };
-    Ok((Core { disk, journal, options, state, places, idle_bytes: 0, is_failed: false }, opened))
+    Ok((Core { disk, journal, options, state, places, idle_bytes: 0, hooked: 0, is_failed: false }, opened))
 }
 
 fn open_journal(claim: &Claim, options: &SpoolOptions) -> Result<(Fold, Open), SpoolError> {

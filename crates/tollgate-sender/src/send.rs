@@ -267,6 +267,7 @@ impl<T: Transport> Sender<T> {
     /// Notes durably what an answer says. Gives how many batches it acknowledges that were not before.
     fn take_in(&mut self, chunk: &Chunk, response: &Response) -> Result<u64, SpoolError> {
         let (mut acknowledged, refused) = chunk.split(response);
+        let subjects = chunk.subjects();
         let now_ms = milliseconds(self.spool.clock().now());
         self.spool.with_core(|core| {
             // Somebody may have given some up meanwhile: they do not count as progress.
@@ -287,7 +288,7 @@ impl<T: Transport> Sender<T> {
                 link = link.succeeded(now_ms);
             }
             let mut standings = core.state.standings.clone();
-            standings.take_in(response);
+            standings.take_in(response, &subjects);
             if standings != core.state.standings {
                 events.push(Event::Standings(standings));
             }
@@ -331,6 +332,11 @@ impl Spool {
     pub fn run_hook(&self, hook: &mut impl Hook) -> Result<bool, SpoolError> {
         let standing = self.meter_status(None, None);
         let due = self.with_core(|core| {
+            let change = core.state.hook.change;
+            if core.state.hook.is_running && core.hooked == change {
+                // It ran to its end, and there was no room to note it.
+                core.append_events(vec![Event::HookEnded { change }])?;
+            }
             let known = &core.state.hook;
             if known.is_running {
                 return Ok(known.told.clone().map(|told| (told, known.change)));
@@ -346,7 +352,10 @@ impl Spool {
         let Some((told, change)) = due else { return Ok(false) };
         hook.run(&told, change);
         // IMPORTANT: noted after it ran, so that it does not run twice for the same change.
-        self.with_core(|core| core.append_events(vec![Event::HookEnded { change }]))?;
+        self.with_core(|core| {
+            core.hooked = change;
+            core.append_events(vec![Event::HookEnded { change }])
+        })?;
         Ok(true)
     }
 }
