@@ -26,7 +26,15 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub struct HttpTransport {
     url: Url,
     client: Client,
-    runtime: Runtime,
+    /// Until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for HttpTransport {
+    fn drop(&mut self) {
+        // Also by who is in a runtime, where another one must not be waited for.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 impl HttpTransport {
@@ -51,7 +59,7 @@ impl HttpTransport {
             .enable_all()
             .build()
             .map_err(|error| failed(error.into()))?;
-        Ok(Self { url, client, runtime })
+        Ok(Self { url, client, runtime: Some(runtime) })
     }
 
     /// Where it posts.
@@ -68,7 +76,8 @@ impl Transport for HttpTransport {
         if let Some(name) = encoding.name() {
             request = request.header(CONTENT_ENCODING, name);
         }
-        self.runtime.block_on(async {
+        let Some(runtime) = &self.runtime else { unreachable!("it is there until it is dropped") };
+        runtime.block_on(async {
             let mut answer = request.send().await.map_err(no_answer)?;
             let status = answer.status().as_u16();
             let retry_after = text(answer.headers(), &RETRY_AFTER);
