@@ -40,11 +40,14 @@ const BATCH_EVERY_MS: u64 = 200;
 /// How often it is looked whether the meter status has changed by time alone.
 const HOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a last round may take after the agent was told to stop. What is not sent is durable.
+/// How long a last round may take after the agent was told to stop, and what was begun before it. What is not sent is durable.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
 /// Takes readings from applications, batches them, and sends them until a collector has acknowledged them.
 ///
+/// How often it is looked whether a thread has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// Applications post readings to a Unix socket, and to a loopback address if one is configured. A reading is durable when
 /// the post is answered. Prometheus endpoints are read as the configuration says. When it is ready it prints one line on
 /// standard output; logs go to standard error.
@@ -116,10 +119,11 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
     let listeners = Listeners::bind(&settings).await?;
     let where_it_listens = listeners.to_string();
     let serving = listeners.serve(agent, &stopped);
-    let mut threads = vec![Worker::start("batches", &failed, batches(spool.clone(), &settings))?];
+    let batches = Worker::start("batches", &failed, batches(spool.clone(), &settings))?;
+    let mut threads = Vec::new();
     if let Some(transport) = transport {
         let sender = Sender::new(spool.clone(), transport, &sender, fastrand::Rng::new());
-        threads.push(Worker::start("sender", &failed, rounds(sender))?);
+        threads.push(Worker::start("sender", &failed, rounds(sender, stopped.clone()))?);
     } else {
         warn!("nothing is sent: `to` in [sender] is empty");
     }
@@ -148,7 +152,12 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
     stop.send_replace(true);
     serving.await;
     let closing = tokio::task::spawn_blocking(move || {
-        threads.into_iter().for_each(Worker::stop);
+        let until = Instant::now() + LAST_ROUND;
+        // The last round sends the last readings.
+        batches.tell_to_stop();
+        batches.join(until);
+        threads.iter().for_each(Worker::tell_to_stop);
+        threads.into_iter().for_each(|thread| thread.join(until));
         spool.close()
     });
     let closed = closing.await.context("end the threads")?;
@@ -261,16 +270,17 @@ type Work = Box<dyn FnMut(bool) -> Result<Duration, SpoolError> + Send>;
 
 impl Worker {
     fn start(name: &'static str, failed: &Arc<Notify>, work: Work) -> anyhow::Result<Self> {
+    name: &'static str,
         let (stop, stopped) = sync_channel(1);
         let failed = failed.clone();
         let thread = thread::Builder::new().name(name.to_owned());
         let thread = thread
             .spawn(move || work_until(&stopped, work, &failed))
             .with_context(|| format!("start the thread for {name}"))?;
-        Ok(Self { stop, thread })
+        Ok(Self { name, stop, thread })
     }
 
-    fn stop(self) {
+    fn tell_to_stop(&self) {
         // It has ended already when the spool failed.
         let _ = self.stop.try_send(());
         let _ = self.thread.join();
@@ -282,6 +292,19 @@ fn work_until(stopped: &Receiver<()>, mut work: Work, failed: &Notify) {
     loop {
         let wait = match work(is_last) {
             Ok(wait) => wait,
+    }
+
+    /// Waits for its end, and leaves it where it is when that has not come `until` then.
+    fn join(self, until: Instant) {
+        while !self.thread.is_finished() {
+            if until <= Instant::now() {
+                return warn!(
+                    thread = self.name,
+                    "left in the middle of something, to be done again at the next start"
+                );
+            }
+            thread::sleep(LOOK_EVERY);
+        }
             Err(error) if error.remedy() == tollgate_sender::Remedy::Restart => {
                 error!(error = format!("{:#}", anyhow::Error::from(error)), "the spool failed");
                 return failed.notify_one();
@@ -317,7 +340,7 @@ fn batches(spool: Spool, settings: &Settings) -> Work {
     })
 }
 
-fn rounds(mut sender: Sender<HttpTransport>) -> Work {
+fn rounds(mut sender: Sender<HttpTransport>, stopped: watch::Receiver<bool>) -> Work {
     let mut has_failed = false;
     Box::new(move |is_last| {
         if is_last && has_failed {
@@ -325,7 +348,11 @@ fn rounds(mut sender: Sender<HttpTransport>) -> Work {
             return Ok(Duration::ZERO);
         }
         let started = Instant::now();
-        let round = sender.round(|_| !is_last || started.elapsed() < LAST_ROUND)?;
+        // A round that was begun before is ended by the signal, the last one by the time.
+        let round = sender.round(|_| match is_last {
+            true => started.elapsed() < LAST_ROUND,
+            false => !*stopped.borrow(),
+        })?;
         has_failed = round.error.is_some();
         match &round.error {
             Some(error) => warn!(
