@@ -54,8 +54,8 @@ pub(crate) enum Event {
     Readings { first: u64, readings: Vec<Reading> },
     /// Readings up to number `last` are in batches, in this group or before it.
     Batched { last: u64 },
-    /// What somebody keeps under a name.
-    Note { key: String, value: String },
+    /// What somebody keeps under a name; `None` when that is nothing any more.
+    Note { key: String, value: Option<String> },
     /// Damage was found and set aside.
     SetAside(SetAside),
     /// All of it, in the place of what was forgotten.
@@ -163,7 +163,8 @@ mod tests {
             Event::HookEnded { change: 2 },
             Event::Readings { first: 1, readings: vec![Reading::default()] },
             Event::Batched { last: 3 },
-            Event::Note { key: "a".to_owned(), value: "b".to_owned() },
+            Event::Note { key: "a".to_owned(), value: Some("b".to_owned()) },
+            Event::Note { key: "a".to_owned(), value: None },
             Event::SetAside(SetAside { n_records: 1, n_stretches: 2 }),
             Event::Snapshot(Box::default()),
         ] {

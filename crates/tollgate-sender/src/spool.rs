@@ -269,7 +269,7 @@ impl Spool {
             }
         }
         let mut events: Vec<Event> =
-            notes.into_iter().map(|(key, value)| Event::Note { key, value }).collect();
+            notes.into_iter().map(|(key, value)| Event::Note { key, value: Some(value) }).collect();
         let mut core = lock(&self.shared.core);
         if !readings.is_empty() {
             events.push(Event::Readings { first: core.state.next_reading, readings });
@@ -281,6 +281,18 @@ impl Spool {
     #[must_use]
     pub fn note(&self, key: &str) -> Option<String> {
         lock(&self.shared.core).state.notes.get(key).cloned()
+    }
+
+    /// Forgets what was kept under the names that `are_meant`.
+    ///
+    /// # Errors
+    ///
+    /// When the spool fails.
+    pub fn forget_notes(&self, are_meant: impl Fn(&str) -> bool) -> Result<(), SpoolError> {
+        let mut core = lock(&self.shared.core);
+        let keys = core.state.notes.keys().filter(|key| are_meant(key)).cloned();
+        let events: Vec<Event> = keys.map(|key| Event::Note { key, value: None }).collect();
+        if events.is_empty() { Ok(()) } else { core.append_events(events) }
     }
 
     /// The length of a batch of this reading alone.

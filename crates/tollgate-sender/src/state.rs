@@ -121,8 +121,11 @@ impl State {
                 self.readings.extend((first..).zip(readings));
             }
             Event::Batched { last } => self.batched(last),
-            Event::Note { key, value } => {
+            Event::Note { key, value: Some(value) } => {
                 self.notes.insert(key, value);
+            }
+            Event::Note { key, value: None } => {
+                self.notes.remove(&key);
             }
             Event::SetAside(SetAside { n_records, n_stretches }) => {
                 self.set_aside.n_records += n_records;

@@ -1,7 +1,7 @@
 //! The sending side: `record`, `send`, `spool`, `meter-status`, `agent`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
@@ -171,6 +171,15 @@ fn a_damaged_spool_gives_what_is_left() {
     assert_eq!(place.export().len(), 2);
 }
 
+/// Writes an agent's configuration on the spool and socket here, and gives its path.
+fn configure(place: &Place, configuration: &str) -> String {
+    let path = place.path("agent.toml");
+    let (spool, socket) = (place.path("spool"), place.path("socket"));
+    let text = format!("sender.spool = {spool:?}\nagent.socket = {socket:?}\n{configuration}");
+    std::fs::write(&path, text).expect("write");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
 /// A running agent. Killed when it is dropped.
 struct Agent {
     child: Child,
@@ -181,16 +190,23 @@ struct Agent {
 
 impl Agent {
     fn start(place: &Place, configuration: &str) -> Self {
-        let path = place.path("agent.toml");
+        let path = configure(place, configuration);
+        Self::start_as(place, command(&["agent", "--config", &path]))
+    }
+
+    /// An agent that cannot write files longer than `n_blocks` of 512 bytes.
+    fn start_with_small_files(place: &Place, configuration: &str, n_blocks: u32) -> Self {
+        let path = configure(place, configuration);
+        let program = command(&[]);
+        let script = format!("trap '' XFSZ; ulimit -f {n_blocks}; exec \"$0\" \"$@\"");
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", &script]).arg(program.get_program()).args(["agent", "--config", &path]);
+        Self::start_as(place, shell)
+    }
+
+    fn start_as(place: &Place, mut command: std::process::Command) -> Self {
         let socket = place.path("socket");
-        let text =
-            format!("sender.spool = {:?}\nagent.socket = {:?}\n{configuration}", place.path("spool"), socket);
-        std::fs::write(&path, text).expect("write");
-        let mut child = command(&["agent", "--config", path.to_str().expect("UTF-8")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("start an agent");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start an agent");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut ready_line = String::new();
         stdout.read_line(&mut ready_line).expect("read the ready line");
@@ -201,6 +217,11 @@ impl Agent {
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = UnixStream::connect(&self.socket).expect("connect");
         exchange(&mut stream, method, path, body, "host: agent\r\n")
+    }
+
+    fn exit(mut self) -> Option<i32> {
+        wait_for("the end", || self.child.try_wait().expect("wait").is_some());
+        self.child.wait().expect("wait").code()
     }
 
     fn terminate(mut self) -> Option<i32> {
@@ -339,9 +360,8 @@ fn an_agent_on_a_loopback_address_takes_no_requests_of_web_pages() {
     assert_eq!(agent.terminate(), Some(0));
 }
 
-#[test]
-fn an_agent_reads_an_endpoint_into_meters() {
-    let place = Place::new();
+/// An endpoint that gives what `text` makes of the number of the request, from 0.
+fn endpoint(text: impl Fn(u64) -> String + Send + 'static) -> SocketAddr {
     let endpoint = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = endpoint.local_addr().expect("an address");
     std::thread::spawn(move || {
@@ -349,7 +369,7 @@ fn an_agent_reads_an_endpoint_into_meters() {
             let Ok((mut stream, _)) = endpoint.accept() else { return };
             let mut request = [0; 1024];
             let _ = stream.read(&mut request);
-            let body = format!("# TYPE c counter\nc_total{{az=\"a\",code=\"200\"}} {}\ng 7.5\n", 100 + 5 * n);
+            let body = text(n);
             let _ = write!(
                 stream,
                 "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -357,6 +377,94 @@ fn an_agent_reads_an_endpoint_into_meters() {
             );
         }
     });
+    address
+}
+
+#[test]
+fn what_is_counted_first_begins_with_what_it_finds() {
+    let place = Place::new();
+    let address = endpoint(|n| format!("c_total {}\nd_total {}\n", 100 + 5 * n, 1_000 + 7 * n));
+    let entry = |unit: &str| {
+        format!(
+            "[[agent.scrape]]\nurl = \"http://{address}/metrics\"\nevery_seconds = 1\nunit = \"{unit}\"\n"
+        )
+    };
+    let mapping = |metric: &str, meter: &str| {
+        format!("[[agent.scrape.meters]]\nmetric = \"{metric}\"\nmeter = \"{meter}\"\nkind = \"counter\"\n")
+    };
+    let head = "agent.model = \"m1\"\nagent.batch_age_ms = 100\n";
+    let exported = || place.run(&["spool", "export"]).stdout;
+    // Two entries for one address, each with its unit and meter.
+    let first =
+        [head, &entry("a/0"), &mapping("c_total", "a"), &entry("b/0"), &mapping("c_total", "b")].concat();
+    let agent = Agent::start(&place, &first);
+    wait_for("readings", || [r#""key":"a""#, r#""key":"b""#].iter().all(|key| exported().contains(key)));
+    assert_eq!(agent.terminate(), Some(0));
+    // And later another meter of an address that is known.
+    let second = [head, &entry("a/0"), &mapping("c_total", "a"), &mapping("d_total", "later")].concat();
+    let agent = Agent::start(&place, &second);
+    wait_for("readings", || exported().contains(r#""key":"later""#));
+    assert_eq!(agent.terminate(), Some(0));
+    let exported = exported();
+    let values =
+        exported.split(r#""value":""#).skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
+    let values: Vec<u64> = values.map(|value| value.parse().expect("a number")).collect();
+    // A few requests may lie between two readings of the same, and never all that was there before.
+    assert!(values.iter().all(|&value| value < 100), "{values:?} in {exported}");
+}
+
+#[test]
+fn a_spool_that_fails_under_what_only_reads_ends_the_agent() {
+    let address = endpoint(|n| format!("g {n}\n"));
+    let scrape = format!(
+        "[[agent.scrape]]\nurl = \"http://{address}/metrics\"\nevery_seconds = 1\n\
+         [[agent.scrape.meters]]\nmetric = \"g\"\nmeter = \"g\"\nkind = \"gauge\"\n"
+    );
+    for reads in ["agent.heartbeat = \"juju-units\"\nagent.heartbeat_seconds = 1\n", &scrape] {
+        let place = Place::new();
+        let head = "agent.model = \"m1\"\nagent.batch_age_ms = 3600000\n";
+        let agent = Agent::start_with_small_files(&place, &format!("{head}{reads}"), 2);
+        assert_eq!(agent.exit(), Some(70), "{reads}");
+    }
+}
+
+#[test]
+fn a_second_agent_is_refused_and_told_who_has_the_spool() {
+    let place = Place::new();
+    let configuration = "agent.model = \"m1\"\nsender.to = \"http://127.0.0.1:1\"\n";
+    let agent = Agent::start(&place, configuration);
+    let path = configure(&place, configuration);
+    let second = run(&["agent", "--config", &path]);
+    assert_eq!(second.exit, Some(1), "{}", second.stderr);
+    let refusal = format!("process {} has it", agent.child.id());
+    assert!(second.stderr.contains(&refusal) && !second.stderr.contains("panicked"), "{}", second.stderr);
+    assert_eq!(agent.terminate(), Some(0));
+}
+
+#[test]
+fn an_agent_that_waits_for_an_answer_stops_all_the_same() {
+    let place = Place::new();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let to = silent.local_addr().expect("an address");
+    let agent = Agent::start(
+        &place,
+        &format!(
+            "agent.model = \"m1\"\nagent.batch_age_ms = 1\nsender.to = \"http://{to}\"\nsender.every_ms = 100\n"
+        ),
+    );
+    assert_eq!(agent.ask("POST", "/readings", r#"{"meter":"requests","value":1}"#).0, 200);
+    let _request = silent.accept().expect("the sender connects");
+    let started = Instant::now();
+    assert_eq!(agent.terminate(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(place.run(&["spool", "show"]).stdout.starts_with("1 batch still waits"), "it is there");
+}
+
+#[test]
+fn an_agent_reads_an_endpoint_into_meters() {
+    let place = Place::new();
+    let address =
+        endpoint(|n| format!("# TYPE c counter\nc_total{{az=\"a\",code=\"200\"}} {}\ng 7.5\n", 100 + 5 * n));
     let agent = Agent::start(
         &place,
         &format!(
@@ -384,6 +492,16 @@ fn an_agent_that_cannot_be_is_refused_with_what_to_mend() {
         ("agent.listen = \"0.0.0.0:1\"", "it is not a loopback address"),
         ("agent.heartbeat = \"juju-units\"", "they need `model` in [agent]"),
         ("sender.to = \"collector:1\"", "it is neither http nor https"),
+        (
+            "agent.model = \"m1\"\n[[agent.scrape]]\nurl = \"https://e\"\nmeters = []",
+            "only http:// endpoints can be read",
+        ),
+        (
+            "agent.model = \"m1\"\n[[agent.scrape]]\nurl = \"http://e\"\n\
+             meters = [{ metric = \"c\", meter = \"d\", kind = \"counter\" }]\n[[agent.scrape]]\nurl = \"http://e\"\n\
+             meters = [{ metric = \"c\", meter = \"d\", kind = \"counter\" }]",
+            "\"c\" becomes \"d\" twice",
+        ),
         (
             "sender.to = \"https://c\"\nsender.authorities = \"/nowhere\"",
             "failed to read an authority's certificate /nowhere",
