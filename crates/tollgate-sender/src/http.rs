@@ -78,12 +78,12 @@ impl Transport for HttpTransport {
         }
         let Some(runtime) = &self.runtime else { unreachable!("it is there until it is dropped") };
         runtime.block_on(async {
-            let mut answer = request.send().await.map_err(no_answer)?;
+            let mut answer = request.send().await.map_err(|error| no_answer(&error))?;
             let status = answer.status().as_u16();
             let retry_after = text(answer.headers(), &RETRY_AFTER);
             let accept_encoding = text(answer.headers(), &ACCEPT_ENCODING);
             let mut body = Vec::new();
-            while let Some(bytes) = answer.chunk().await.map_err(no_answer)? {
+            while let Some(bytes) = answer.chunk().await.map_err(|error| no_answer(&error))? {
                 if ANSWER_BYTES_MAX < body.len() + bytes.len() {
                     let why = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
                     return Err(NoAnswer { why, is_cut: false });
@@ -100,9 +100,9 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// An error of the client with its causes, which say what happened; the URL is known.
-fn no_answer(error: reqwest::Error) -> NoAnswer {
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
     let mut text = if error.is_timeout() { "timed out" } else { "could not post" }.to_owned();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text.push_str(": ");
         text.push_str(&error.to_string());

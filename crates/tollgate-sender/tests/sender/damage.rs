@@ -139,8 +139,7 @@ fn check_readings(goes_on: bool, n_values: usize, n_damaged_min: usize) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;
             disk.set_contents(&name, &damaged);
-            let (spool, opened) =
-                try_open(&disk, &clock).unwrap_or_else(|error| panic!("{name} {at}: {error}"));
+            let (spool, opened) = try_open(&disk, &clock).expect("what is intact");
             spool.batch_readings(0, 0).expect("batch");
             round(&mut sender(&spool, &collector));
             let values = collector.readings();
