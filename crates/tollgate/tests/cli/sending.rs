@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
@@ -150,6 +152,83 @@ fn a_folder_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn a_disk_that_takes_no_more_loses_nothing_and_counts_nothing_twice() {
+    let place = Place::new();
+    let spool = place.path("spool");
+    let mut ids = Vec::new();
+    let refusal = loop {
+        let mut shell = with_small_files(4);
+        shell.args(["record", "--model", "m1", "requests=1", "--spool"]).arg(&spool);
+        let output = shell.output().expect("run record");
+        if !output.status.success() {
+            break output;
+        }
+        ids.push(String::from_utf8(output.stdout).expect("an id").trim_end().to_owned());
+    };
+    let stderr = String::from_utf8_lossy(&refusal.stderr);
+    assert_eq!((refusal.status.code(), refusal.stdout.len()), (Some(1), 0), "{stderr}");
+    assert!(stderr.contains("append to"), "{stderr}");
+    assert!(!ids.is_empty());
+    let exported = || place.run(&["spool", "export"]).stdout;
+    let all = exported();
+    assert!(ids.iter().all(|id| all.matches(id.as_str()).count() == 1), "{ids:?} in {all}");
+    // With room again it goes on behind what there is.
+    ids.push(record(&place, "1").stdout.trim_end().to_owned());
+    let all = exported();
+    assert_eq!((all.lines().count(), all.matches(&ids[ids.len() - 1]).count()), (ids.len(), 1), "{all}");
+}
+
+#[test]
+fn a_folder_that_may_only_be_read_is_read_and_left_alone() {
+    let place = Place::new();
+    let id = record(&place, "1").stdout;
+    let spool = place.path("spool");
+    let set_mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set who may do what");
+    };
+    set_mode(place.dir.path(), 0o755);
+    set_mode(&spool, 0o555);
+    for entry in std::fs::read_dir(&spool).expect("list") {
+        set_mode(&entry.expect("list").path(), 0o444);
+    }
+    let is_root = std::fs::metadata(&spool).expect("there").uid() == 0;
+    let run = |args: &[&str]| {
+        let mut command = command(args);
+        command.arg("--spool").arg(&spool);
+        if is_root {
+            // Who may do everything is not stopped by a mode.
+            command.uid(65_534).gid(65_534);
+        }
+        command.output()
+    };
+    let Ok(shown) = run(&["spool", "show"]) else {
+        eprintln!("skipped: nobody else may run the program here");
+        return;
+    };
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    assert!(shown.starts_with("1 batch still waits"), "{shown}");
+    let contents = || {
+        let mut files: Vec<(PathBuf, Vec<u8>)> = std::fs::read_dir(&spool)
+            .expect("list")
+            .map(|entry| entry.expect("list").path())
+            .map(|path| (path.clone(), std::fs::read(path).expect("read")))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = contents();
+    for args in [&["record", "--model", "m1", "requests=2"][..], &["send", "--to", "http://127.0.0.1:1"]] {
+        let refused = run(args).expect("run");
+        let stderr = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{stderr}");
+        assert!(stderr.contains("Permission denied") && stderr.contains("spool"), "{stderr}");
+        assert_eq!(contents(), before);
+    }
+    set_mode(&spool, 0o755);
+    assert!(place.run(&["spool", "export"]).stdout.contains(id.trim_end()));
+}
+
+#[test]
 fn a_damaged_spool_gives_what_is_left() {
     let place = Place::new();
     let collector = Collector::start(&place.path("ledger"));
@@ -180,6 +259,14 @@ fn configure(place: &Place, configuration: &str) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
+/// The program, which cannot write files longer than `n_blocks` of 512 bytes; its arguments are to be added.
+fn with_small_files(n_blocks: u32) -> std::process::Command {
+    let script = format!("trap '' XFSZ; ulimit -f {n_blocks}; exec \"$0\" \"$@\"");
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", &script]).arg(command(&[]).get_program());
+    shell
+}
+
 /// A running agent. Killed when it is dropped.
 struct Agent {
     child: Child,
@@ -194,13 +281,11 @@ impl Agent {
         Self::start_as(place, command(&["agent", "--config", &path]))
     }
 
-    /// An agent that cannot write files longer than `n_blocks` of 512 bytes.
+    /// An agent as [`with_small_files`].
     fn start_with_small_files(place: &Place, configuration: &str, n_blocks: u32) -> Self {
         let path = configure(place, configuration);
-        let program = command(&[]);
-        let script = format!("trap '' XFSZ; ulimit -f {n_blocks}; exec \"$0\" \"$@\"");
-        let mut shell = std::process::Command::new("/bin/sh");
-        shell.args(["-c", &script]).arg(program.get_program()).args(["agent", "--config", &path]);
+        let mut shell = with_small_files(n_blocks);
+        shell.args(["agent", "--config", &path]);
         Self::start_as(place, shell)
     }
 
