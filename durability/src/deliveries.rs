@@ -1,7 +1,8 @@
 //! `kill -9` of an agent and of a collector, again and again, with a bad network between them.
 //!
 //! Applications post readings to the agent, each with a number of its own. What was answered with 200 has to be in the ledger
-//! exactly once in the end; what was not answered, because the agent was killed, at most once; nothing else may be there.
+//! exactly once in the end; what was not answered, because the agent was killed, at most once; nothing else may be there. The agent also reads
+//! a counter, of which exactly what it grew by has to be there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,6 +20,7 @@ use fastrand::Rng;
 use tollgate_wire::MetricBatch;
 
 use crate::collector::{Collector, Program};
+use crate::endpoint::{COUNTER, Endpoint};
 use crate::proxy::Proxy;
 
 /// Kills with one spool and one ledger, before the next begin with empty folders.
@@ -38,6 +40,7 @@ pub struct Report {
     n_collectors_killed: u64,
     n_recorded: u64,
     n_unknown: u64,
+    n_counted: u64,
     n_batches: u64,
     n_connections: u64,
     n_broken: u64,
@@ -67,7 +70,9 @@ fn live(binary: &Path, work: &Path, n_cycles: u64, seed: u64, report: &mut Repor
     let program = Program::new(binary, &work.join("collector.log"));
     let ledger = work.join("ledger");
     let proxy = Proxy::start(random.u64(..))?;
+    let endpoint = Endpoint::start(random.u64(..))?;
     let sender = AgentProgram::new(binary, work, &proxy);
+    std::fs::write(&sender.configuration, endpoint.configuration()).context("write the configuration")?;
     let readings = Readings::default();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -78,6 +83,8 @@ fn live(binary: &Path, work: &Path, n_cycles: u64, seed: u64, report: &mut Repor
             scope.spawn(move || readings.post_until(&sender.socket, index, seed, is_over));
         }
         let mut agent = Some(sender.start()?);
+        // From here on it is known which value it counts from.
+        endpoint.wait_until_read()?;
         let mut collector: Option<Collector> = None;
         for _ in 0..n_cycles {
             if agent.is_none() {
@@ -112,10 +119,11 @@ fn live(binary: &Path, work: &Path, n_cycles: u64, seed: u64, report: &mut Repor
     // Now with a good network.
     let collector = program.start(&ledger)?;
     let url = format!("http://{}", collector.listen);
-    deliver_rest(&program, &sender, &url)?;
+    endpoint.stand_still();
+    deliver_rest(&program, &sender, &endpoint, &url)?;
     collector.stop()?;
     let exported = program.output(&["export".as_ref(), ledger.as_os_str()])?;
-    readings.check(&exported, report)?;
+    readings.check(&exported, endpoint.grown(), report)?;
     let figures = proxy.figures();
     let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
     report.n_connections += figure(&figures.n_connections);
@@ -124,8 +132,9 @@ fn live(binary: &Path, work: &Path, n_cycles: u64, seed: u64, report: &mut Repor
 }
 
 /// Delivers what is left: an agent makes batches of the last readings, and a sender takes them to the collector.
-fn deliver_rest(program: &Program, sender: &AgentProgram, url: &str) -> Result<()> {
+fn deliver_rest(program: &Program, sender: &AgentProgram, endpoint: &Endpoint, url: &str) -> Result<()> {
     let agent = sender.start()?;
+    endpoint.wait_until_read()?;
     let started = Instant::now();
     while !ask(&sender.socket, "GET", "/spool", "").is_ok_and(|answer| answer.contains("\"readings\":0,")) {
         if DELIVERED_WITHIN < started.elapsed() {
@@ -159,6 +168,7 @@ struct AgentProgram {
     spool: PathBuf,
     socket: PathBuf,
     log: PathBuf,
+    configuration: PathBuf,
     to: String,
 }
 
@@ -172,6 +182,7 @@ impl AgentProgram {
             spool: work.join("spool"),
             socket: work.join("socket"),
             log: work.join("agent.log"),
+            configuration: work.join("agent.toml"),
             to: format!("http://{}", proxy.address),
         }
     }
@@ -187,7 +198,8 @@ impl AgentProgram {
             }
         }
         let child = command
-            .arg("agent")
+            .args(["agent", "--config"])
+            .arg(&self.configuration)
             .env("TOLLGATE_SENDER_SPOOL", &self.spool)
             .env("TOLLGATE_SENDER_TO", &self.to)
             // So quick that every cycle has rounds, and requests that time out.
@@ -269,17 +281,26 @@ impl Readings {
         }
     }
 
-    /// Compares with the batches that a ledger exported.
-    fn check(&self, exported: &[u8], report: &mut Report) -> Result<()> {
+    /// Compares with the batches that a ledger exported, and with how far the endpoint's counter has grown.
+    fn check(&self, exported: &[u8], grown: u64, report: &mut Report) -> Result<()> {
         let mut found: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut counted = 0;
         for line in exported.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             report.n_batches += 1;
             let batch: MetricBatch = tollgate_wire::from_slice(line).context("decode an exported batch")?;
             for metric in batch.metrics.into_iter().flatten() {
-                let value = metric.value.parse().context("read an exported value")?;
+                let value: u64 = metric.value.parse().context("read an exported value")?;
+                if metric.key == COUNTER {
+                    counted += value;
+                    continue;
+                }
                 *found.entry(value).or_default() += 1;
             }
         }
+        if counted != grown {
+            bail!("a counter grew by {grown}, and {counted} are there");
+        }
+        report.n_counted += counted;
         let recorded = self.recorded.lock().expect("no application panics");
         let unknown = self.unknown.lock().expect("no application panics");
         report.n_recorded += recorded.len() as u64;
@@ -322,12 +343,13 @@ impl fmt::Display for Report {
         write!(
             f,
             "{} cycles, with {} kills of the agent and {} of the collector; {} readings recorded, and {} posted without an answer; \
-             {} batches there; {} connections, of which {} were refused, cut or lost their answer",
+             counters that grew by {}; {} batches there; {} connections, of which {} were refused, cut or lost their answer",
             self.n_cycles,
             self.n_agents_killed,
             self.n_collectors_killed,
             self.n_recorded,
             self.n_unknown,
+            self.n_counted,
             self.n_batches,
             self.n_connections,
             self.n_broken
@@ -348,7 +370,16 @@ mod tests {
             let metrics = values.iter().map(|value| format!(r#"{{"key":"n","value":"{value}"}}"#));
             format!(r#"{{"uuid":"b","metrics":[{}]}}"#, metrics.collect::<Vec<_>>().join(","))
         });
-        readings.check(lines.collect::<Vec<_>>().join("\n").as_bytes(), &mut Report::default())
+        readings.check(lines.collect::<Vec<_>>().join("\n").as_bytes(), 0, &mut Report::default())
+    }
+
+    #[test]
+    fn a_counter_that_is_not_all_there_is_noticed() {
+        let batch =
+            br#"{"uuid":"b","metrics":[{"key":"counted","value":"3"},{"key":"counted","value":"4"}]}"#;
+        let check = |grown| Readings::default().check(batch, grown, &mut Report::default());
+        check(7).expect("all there");
+        assert_eq!(check(8).expect_err("lost").to_string(), "a counter grew by 8, and 7 are there");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Shows that an acknowledged batch is never lost and never counted twice.
 //!
 //! - [`kills`]: `kill -9` of the built program while eight senders post, and while it starts.
-//! - [`deliveries`]: `kill -9` of sender and collector, with a [`proxy`] between them that cuts connections and drops answers.
+//! - [`deliveries`]: `kill -9` of sender and collector, with a [`proxy`] between them that cuts connections and drops answers,
+//!   while the sender reads an [`endpoint`].
 //! - [`power`]: the power of a real file system ([`loop_disk`]) is cut while they post.
 //! - [`faults`]: each system call that changes a ledger's folder fails, or is the last, with [`strace`].
 //! - [`cuts`]: power cuts on a simulated disk, by the million. [`lives`] is what one seed does.
@@ -22,6 +23,7 @@ pub mod client;
 pub mod collector;
 pub mod cuts;
 pub mod deliveries;
+pub mod endpoint;
 pub mod evidence;
 pub mod faults;
 mod files;

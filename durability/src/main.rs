@@ -111,7 +111,7 @@ impl Run {
             ),
             Part::Deliveries { cycles } => (
                 "deliveries",
-                "`kill -9` of an agent and of a collector at random while applications post readings, with a proxy between the two that \
+                "`kill -9` of an agent and of a collector at random while applications post readings and a counter is read, with a proxy between the two that \
                  refuses and cuts connections and drops answers",
                 format!(" --cycles {cycles} --seed {seed}"),
                 deliveries::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),

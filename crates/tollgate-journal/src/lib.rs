@@ -14,6 +14,7 @@
 
 mod attest;
 mod backup;
+mod claim;
 mod compact;
 mod disk;
 mod error;
@@ -37,6 +38,7 @@ mod verify;
 mod visitor;
 
 pub use backup::{BackedUp, backup};
+pub use claim::Claim;
 pub use compact::{Compactor, Keep, SealedSegment, sealed_segments};
 #[cfg(feature = "sim")]
 pub use disk::sim;

@@ -4,46 +4,46 @@
 //! others that says that the journal begins with it. Until it has its name the old journal counts, and from then on it alone.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::attest;
-use crate::disk::Held;
 use crate::format::{
-    GROUP_RECORDS_MAX, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number,
+    GROUP_RECORDS_MAX, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::segment::{self, write_whole};
-use crate::{Disk, DiskFile, JournalError, Kind, Lock, Records};
+use crate::{Claim, DiskFile, JournalError, Kind, Records};
 
 /// A new beginning that nobody sees before [`Renewal::finish`].
 #[derive(Debug)]
 pub struct Renewal {
-    disk: Arc<dyn Disk>,
+    claim: Claim,
     number: u64,
     salt: u64,
     link: Link,
     file: Box<dyn DiskFile>,
     offset: u64,
     path: PathBuf,
-    _lock: Box<dyn Held>,
 }
 
 impl Renewal {
-    /// Begins behind everything that is in the folder of `disk`. Groups up to `last_sequence` are known to have been there.
+    /// Begins behind everything that is, or is known to have been, in the folder of `claim`. Groups up to `last_sequence` are
+    /// known to have been there.
+    ///
+    /// What is intact has to be read under the same claim: somebody else may have begun anew, and gone on, before it.
     ///
     /// # Errors
     ///
-    /// [`JournalError::InUse`] while somebody has the journal; or when the disk fails.
-    pub fn begin(disk: Arc<dyn Disk>, kind: Kind, last_sequence: u64) -> Result<Self, JournalError> {
+    /// When the disk fails.
+    pub fn begin(claim: Claim, kind: Kind, last_sequence: u64) -> Result<Self, JournalError> {
+        let disk = &claim.disk;
         let path = || disk.folder().to_owned();
-        let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
-            Lock::Held(lock) => lock,
-            Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }),
-        };
         let names = disk.list().map_err(JournalError::disk("list the files of", path()))?;
-        let number = 1 + names.iter().filter_map(|name| segment_number(name)).max().unwrap_or(0);
-        let attested = attest::read(&*disk)?.map_or(0, |attested| attested.link.sequence);
-        let sequence = last_sequence.max(attested);
+        let attested = attest::read(&**disk)?;
+        let (segment, sequence) =
+            attested.map_or((0, 0), |attested| (attested.segment, attested.link.sequence));
+        // Also behind a segment that is gone: what is attested of it would be looked for in vain.
+        let number = 1 + names.iter().filter_map(|name| segment_number(name)).fold(segment, u64::max);
+        let sequence = last_sequence.max(sequence);
         let salt = disk.salt();
         // It continues nothing, and must not be taken for what does.
         let mut hasher = blake3::Hasher::new_derive_key("tollgate journal 1 renewal");
@@ -64,7 +64,7 @@ impl Renewal {
         write_whole(&*file, &[&header.encode()], 0)
             .map_err(JournalError::disk("write the header of", path.clone()))?;
         let offset = SEGMENT_HEADER_BYTES as u64;
-        Ok(Self { disk, number, salt, link, file, offset, path, _lock: lock })
+        Ok(Self { claim, number, salt, link, file, offset, path })
     }
 
     /// Adds `records` as one group.
@@ -94,9 +94,9 @@ impl Renewal {
     pub fn finish(self) -> Result<(), JournalError> {
         // IMPORTANT: all of it is durable before the name, which makes it the journal.
         self.file.sync_data().map_err(JournalError::disk("sync", self.path.clone()))?;
-        self.disk
-            .rename(NEW_SEGMENT, &segment_name(self.number))
+        let disk = &*self.claim.disk;
+        disk.rename(NEW_SEGMENT, &segment_name(self.number))
             .map_err(JournalError::disk("rename the new", self.path.clone()))?;
-        segment::sync_names(&*self.disk)
+        segment::sync_names(disk)
     }
 }

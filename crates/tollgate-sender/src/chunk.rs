@@ -1,6 +1,6 @@
 //! What goes out in one request, and what an answer to it means.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tollgate_wire::{Document, Response};
 
@@ -12,6 +12,9 @@ pub(crate) struct Limits {
     pub(crate) n_batches: usize,
     pub(crate) bytes: usize,
 }
+
+/// Units by model.
+pub(crate) type Subjects = BTreeMap<String, BTreeSet<String>>;
 
 /// Batches in the order in which they were recorded, as the body of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,9 +56,9 @@ impl Chunk {
         body
     }
 
-    /// The first half and the rest.
-    pub(crate) fn halves(&self) -> [Self; 2] {
-        let (first, rest) = self.entries.split_at(self.len() / 2);
+    /// The first `n_batches` and the rest.
+    pub(crate) fn split_at(&self, n_batches: usize) -> [Self; 2] {
+        let (first, rest) = self.entries.split_at(n_batches.min(self.len()));
         let mut start = 0;
         [first, rest].map(|entries| {
             let mut half = Self::default();
@@ -71,6 +74,19 @@ impl Chunk {
 
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().map(|&(number, _)| number)
+    }
+
+    /// The models that its batches name, and their units.
+    pub(crate) fn subjects(&self) -> Subjects {
+        let body = self.body();
+        let document = Document::new(&body);
+        let mut subjects = Subjects::new();
+        for element in document.batches().unwrap_or_default() {
+            let Ok(batch) = element.batch else { continue };
+            let units = subjects.entry(batch.model_uuid.into_owned()).or_default();
+            units.insert(batch.unit_name.into_owned());
+        }
+        subjects
     }
 
     /// Which of its batches a response acknowledges, and which not. An id that was not sent, or under another model,
@@ -152,11 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_the_whole() {
-        for n in 2..9 {
+    fn parts_are_the_whole() {
+        for (n, at) in (2..9).flat_map(|n| (1..n).map(move |at| (n, at))) {
             let chunk = chunk(n);
-            let [first, rest] = chunk.halves();
-            assert_eq!(first.len(), chunk.len() / 2);
+            let [first, rest] = chunk.split_at(at as usize);
+            assert_eq!(first.len(), at as usize);
             let numbers: Vec<u64> = first.numbers().chain(rest.numbers()).collect();
             assert_eq!(numbers, chunk.numbers().collect::<Vec<_>>());
             let bodies = [first.body(), rest.body()].map(|body| String::from_utf8(body).expect("UTF-8"));
@@ -187,6 +203,15 @@ mod tests {
         check_split(&[("other", "b1")], &[]);
         check_split(&[("m", "b1"), ("m", "b2"), ("m", "b3"), ("m", "b4")], &[1, 2, 3, 4]);
         assert_eq!(chunk(2).split(&Response::default()).1.iter().collect::<Vec<_>>(), [(1, 2)]);
+    }
+
+    #[test]
+    fn it_is_about_the_models_and_units_of_its_batches() {
+        let mut chunk = chunk(2);
+        let batch = MetricBatch { model_uuid: "n".into(), unit_name: "u/0".into(), ..MetricBatch::default() };
+        assert!(chunk.add(3, &tollgate_wire::to_vec(&batch).expect("encodes"), LIMITS));
+        let units = |unit: &str| BTreeSet::from([unit.to_owned()]);
+        assert_eq!(chunk.subjects(), [("m".to_owned(), units("")), ("n".to_owned(), units("u/0"))].into());
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) places: Places,
     /// What was left when it last had nothing to send: a large snapshot is not written again and again.
     pub(crate) idle_bytes: u64,
+    /// The last change for which the hook ran to its end in this process.
+    pub(crate) hooked: u64,
     /// Whether a write failed, so that nothing more is taken.
     pub(crate) is_failed: bool,
 }

@@ -32,6 +32,18 @@ pub enum SpoolError {
         /// What is allowed.
         bytes_max: usize,
     },
+    /// A reading is larger than a batch may be.
+    #[error(
+        "keep reading {index}: a batch of it has {bytes} bytes, and may have {bytes_max}; shorten its names and labels"
+    )]
+    ReadingTooLarge {
+        /// Which of those that were given, from 0.
+        index: usize,
+        /// The length of a batch of it.
+        bytes: usize,
+        /// What is allowed.
+        bytes_max: usize,
+    },
     /// The spool has reached the size that it may have; nothing was recorded, and nothing older was dropped.
     #[error(
         "record {needed_bytes} bytes in {}: it holds {n_bytes} of {bytes_max} bytes allowed; let the collector take some, or raise the limit",
@@ -111,9 +123,11 @@ impl SpoolError {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::NoModel | Self::Encode { .. } | Self::TooLarge { .. } | Self::Unknown { .. } => {
-                Remedy::Mend
-            }
+            Self::NoModel
+            | Self::Encode { .. }
+            | Self::TooLarge { .. }
+            | Self::ReadingTooLarge { .. }
+            | Self::Unknown { .. } => Remedy::Mend,
             Self::Full { .. } | Self::NoRoom { .. } => Remedy::Retry,
             Self::Journal(
                 JournalError::Full { .. }

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::encoding::Encoding;
 use crate::error::ClientError;
 use crate::settings::Settings;
-use crate::transport::{Answer, Transport};
+use crate::transport::{Answer, NoAnswer, Transport};
 
 /// Bytes of an answer, at most: a thousand acknowledgements take 40 KB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -26,7 +26,15 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub struct HttpTransport {
     url: Url,
     client: Client,
-    runtime: Runtime,
+    /// Until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for HttpTransport {
+    fn drop(&mut self) {
+        // Also by who is in a runtime, where another one must not be waited for.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 impl HttpTransport {
@@ -51,7 +59,7 @@ impl HttpTransport {
             .enable_all()
             .build()
             .map_err(|error| failed(error.into()))?;
-        Ok(Self { url, client, runtime })
+        Ok(Self { url, client, runtime: Some(runtime) })
     }
 
     /// Where it posts.
@@ -62,21 +70,23 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, String> {
+    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, NoAnswer> {
         let mut request =
             self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body);
         if let Some(name) = encoding.name() {
             request = request.header(CONTENT_ENCODING, name);
         }
-        self.runtime.block_on(async {
-            let mut answer = request.send().await.map_err(|error| chain(&error))?;
+        let Some(runtime) = &self.runtime else { unreachable!("it is there until it is dropped") };
+        runtime.block_on(async {
+            let mut answer = request.send().await.map_err(|error| no_answer(&error))?;
             let status = answer.status().as_u16();
             let retry_after = text(answer.headers(), &RETRY_AFTER);
             let accept_encoding = text(answer.headers(), &ACCEPT_ENCODING);
             let mut body = Vec::new();
-            while let Some(bytes) = answer.chunk().await.map_err(|error| chain(&error))? {
+            while let Some(bytes) = answer.chunk().await.map_err(|error| no_answer(&error))? {
                 if ANSWER_BYTES_MAX < body.len() + bytes.len() {
-                    return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
+                    let why = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
+                    return Err(NoAnswer { why, is_cut: false });
                 }
                 body.extend_from_slice(&bytes);
             }
@@ -90,7 +100,7 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// An error of the client with its causes, which say what happened; the URL is known.
-fn chain(error: &reqwest::Error) -> String {
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
     let mut text = if error.is_timeout() { "timed out" } else { "could not post" }.to_owned();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -98,7 +108,7 @@ fn chain(error: &reqwest::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text
+    NoAnswer { why: text, is_cut: !error.is_connect() && !error.is_builder() }
 }
 
 /// `/metrics` behind the collector's address, as Juju does it, but with one slash.
@@ -172,7 +182,23 @@ fn content(what: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> C
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn what_was_cut_on_its_way_is_told_from_what_did_not_start() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let to = format!("http://{}", listener.local_addr().expect("an address"));
+        let settings = Settings { to, request_timeout_seconds: 1, ..Settings::default() };
+        let mut transport = HttpTransport::new(&settings).expect("a client");
+        let mut post = || transport.post(b"[]".to_vec(), Encoding::Identity).expect_err("no answer");
+        let silent = post();
+        assert!(silent.is_cut && silent.why.starts_with("timed out"), "{silent:?}");
+        drop(listener);
+        let away = post();
+        assert!(!away.is_cut && away.why.contains("refused"), "{away:?}");
+    }
 
     #[track_caller]
     fn check_url(to: &str, expected: &str) {

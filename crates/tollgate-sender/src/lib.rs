@@ -48,4 +48,4 @@ pub use settings::Settings;
 pub use spool::{Opened, Pending, Spool, SpoolOptions, Summary};
 pub use state::{Refusal, SetAside};
 pub use status::{Link, ModelStanding, Standing, Standings};
-pub use transport::{Answer, Transport};
+pub use transport::{Answer, NoAnswer, Transport};

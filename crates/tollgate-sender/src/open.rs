@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tollgate_journal::{
-    Damage, Disk, Group, Journal, JournalError, Progress, Records, Renewal, Tail, Visitor, salvage,
+    Claim, Damage, Disk, Group, Journal, JournalError, Progress, Records, Renewal, Tail, Visitor, salvage,
     write_whole,
 };
 
 use crate::SpoolError;
 use crate::core::{Core, each_pending};
+use crate::ranges::Ranges;
 use crate::record::Event;
 use crate::spool::{KIND, Open, Opened, SpoolOptions, journal_options};
 use crate::state::{Fold, SetAside};
@@ -22,11 +23,14 @@ const GROUP_BYTES: u64 = 1 << 20;
 
 /// Opens the spool on `disk`. Where it is damaged, that is set aside first.
 pub(crate) fn open(disk: Arc<dyn Disk>, options: SpoolOptions) -> Result<(Core, Opened), SpoolError> {
-    let (fold, journal, damaged) = match open_journal(&disk, &options) {
+    // IMPORTANT: from the first look to the end. Who mends what somebody else has mended meanwhile would put it in the place of what was
+    // recorded since.
+    let claim = Claim::take(disk.clone())?;
+    let (fold, journal, damaged) = match open_journal(&claim, &options) {
         Ok((fold, journal)) => (fold, journal, None),
         Err(SpoolError::Journal(JournalError::Damaged { .. })) => {
-            let damaged = begin_anew(&disk)?;
-            let (fold, journal) = open_journal(&disk, &options)?;
+            let damaged = begin_anew(&disk, &claim)?;
+            let (fold, journal) = open_journal(&claim, &options)?;
             (fold, journal, Some(damaged))
         }
         Err(error) => return Err(error),
@@ -38,12 +42,12 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: SpoolOptions) -> Result<(Core, 
         damaged,
         dropped_bytes: recovery.dropped.map_or(0, |tail| tail.bytes),
     };
-    Ok((Core { disk, journal, options, state, places, idle_bytes: 0, is_failed: false }, opened))
+    Ok((Core { disk, journal, options, state, places, idle_bytes: 0, hooked: 0, is_failed: false }, opened))
 }
 
-fn open_journal(disk: &Arc<dyn Disk>, options: &SpoolOptions) -> Result<(Fold, Open), SpoolError> {
+fn open_journal(claim: &Claim, options: &SpoolOptions) -> Result<(Fold, Open), SpoolError> {
     let mut fold = Fold::default();
-    let journal = Journal::open_visiting(disk.clone(), journal_options(options), &mut fold)?;
+    let journal = Journal::open_claimed(claim.clone(), journal_options(options), &mut fold)?;
     Ok((fold, journal))
 }
 
@@ -60,10 +64,10 @@ impl Visitor for Fold {
 /// Writes what is intact into a new beginning, with the damaged stretches kept beside it.
 ///
 /// Batches whose acknowledgement was in what is damaged are sent once more; the collector knows them by their ids.
-fn begin_anew(disk: &Arc<dyn Disk>) -> Result<SetAside, SpoolError> {
+fn begin_anew(disk: &Arc<dyn Disk>, claim: &Claim) -> Result<SetAside, SpoolError> {
     let mut fold = Fold::default();
     let mut last_sequence = 0;
-    let mut numbers = crate::ranges::Ranges::default();
+    let mut numbers = Ranges::default();
     let salvaged = salvage(&**disk, |group| {
         last_sequence = group.position().sequence;
         fold.take_in(group, |number, _, _| numbers.add(number, number))
@@ -85,22 +89,19 @@ fn begin_anew(disk: &Arc<dyn Disk>) -> Result<SetAside, SpoolError> {
     keep_damaged(&**disk, &damage)?;
 
     // What was lost waits no longer.
-    let mut lost = 1;
-    while lost < fold.state.next_number {
-        let next = numbers.first_missing(lost);
-        if fold.state.next_number <= next {
-            break;
-        }
-        fold.state.done.add(next, next);
-        lost = next + 1;
-    }
+    let lost = numbers.missing_in(1, fold.state.next_number - 1);
+    fold.state.finish(&lost);
     fold.state.apply(Event::SetAside(set_aside));
-    write_anew(disk, &fold, last_sequence)?;
+    write_anew((disk, claim), &fold, last_sequence)?;
     Ok(set_aside)
 }
 
-fn write_anew(disk: &Arc<dyn Disk>, fold: &Fold, last_sequence: u64) -> Result<(), SpoolError> {
-    let mut renewal = Renewal::begin(disk.clone(), KIND, last_sequence)?;
+fn write_anew(
+    (disk, claim): (&Arc<dyn Disk>, &Claim),
+    fold: &Fold,
+    last_sequence: u64,
+) -> Result<(), SpoolError> {
+    let mut renewal = Renewal::begin(claim.clone(), KIND, last_sequence)?;
     let mut records = Records::default();
     let written = salvage(&**disk, |group| {
         each_pending((&fold.state, &fold.places), group, &mut |_, number, body| {

@@ -50,12 +50,21 @@ impl Ranges {
         lengths.sum()
     }
 
-    /// The first number from `from` on that is not in it.
-    pub(crate) fn first_missing(&self, from: u64) -> u64 {
-        match self.stretches.range(..=from).next_back() {
-            Some((_, &last)) if from <= last => last + 1,
-            _ => from,
+    /// The numbers from `first` to `last` that are not in it.
+    pub(crate) fn missing_in(&self, first: u64, last: u64) -> Self {
+        let mut missing = Self::default();
+        let mut next = first;
+        for (start, end) in self.iter().filter(|&(_, end)| first <= end) {
+            missing.add(next, last.min(start.saturating_sub(1)));
+            next = end.saturating_add(1);
         }
+        missing.add(next, last);
+        missing
+    }
+
+    /// The highest number in it.
+    pub(crate) fn last(&self) -> Option<u64> {
+        Some(*self.stretches.last_key_value()?.1)
     }
 
     /// Its stretches in order, as first and last number.
@@ -109,12 +118,15 @@ mod tests {
             }
             for number in 0..70 {
                 assert_eq!(ranges.contains(number), set.contains(&number), "{number} in {ranges:?}");
-                let missing = (number..).find(|number| !set.contains(number));
-                assert_eq!(Some(ranges.first_missing(number)), missing, "{number} in {ranges:?}");
                 let last = number + rng.u64(0..10);
+                let missing: Vec<u64> = (number..=last).filter(|number| !set.contains(number)).collect();
+                let found = ranges.missing_in(number, last);
+                let found = found.iter().flat_map(|(first, last)| first..=last).collect::<Vec<_>>();
+                assert_eq!(found, missing, "{number} to {last} in {ranges:?}");
                 let expected = set.range(number..=last).count() as u64;
                 assert_eq!(ranges.count_in(number, last), expected, "{number} to {last} in {ranges:?}");
             }
+            assert_eq!(ranges.last(), set.last().copied());
             let stretches: Vec<(u64, u64)> = ranges.iter().collect();
             assert!(stretches.windows(2).all(|two| two[0].1 + 1 < two[1].0), "{ranges:?}");
             assert_eq!(Ranges::from(stretches), ranges);

@@ -51,7 +51,7 @@ impl Source {
 }
 
 /// The batches of `readings`, one for each source, each metric in the order of the readings.
-pub(crate) fn batches(readings: &[Reading], created: Timestamp) -> Vec<MetricBatch> {
+pub(crate) fn batches(readings: &[&Reading], created: Timestamp) -> Vec<MetricBatch> {
     let mut by_source: BTreeMap<&Source, Vec<Metric>> = BTreeMap::new();
     for reading in readings {
         by_source.entry(&reading.source).or_default().push(reading.metric.clone());
@@ -71,7 +71,7 @@ mod tests {
             recorded_ms: 0,
         };
         let readings = [reading("a/0", "1"), reading("b/0", "2"), reading("a/0", "3")];
-        let batches = batches(&readings, Timestamp::default());
+        let batches = batches(&readings.each_ref(), Timestamp::default());
         let contents = batches.iter().map(|batch| {
             let values =
                 batch.metrics.iter().flatten().map(|metric| metric.value.as_str()).collect::<Vec<_>>();

@@ -37,8 +37,9 @@ pub(crate) struct Body<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Event {
-    /// An answer came, or something in its place.
-    Answered { acknowledged: Ranges, refused: Ranges, why: Option<String>, at_ms: i64 },
+    /// An answer came, or something in its place. Readings up to `last_batched` were in batches by then: when those cannot be read any more,
+    /// they may have been acknowledged all the same.
+    Answered { acknowledged: Ranges, refused: Ranges, why: Option<String>, at_ms: i64, last_batched: u64 },
     /// How sending goes.
     Link(Link),
     /// What the collector said of models and units.
@@ -49,12 +50,12 @@ pub(crate) enum Event {
     HookBegins { standing: Standing, change: u64 },
     /// It has.
     HookEnded { change: u64 },
-    /// Readings that wait for their batch.
-    Readings(Vec<Reading>),
-    /// The oldest readings are in batches, which are in this group.
-    Batched { n_readings: usize },
-    /// What somebody keeps under a name.
-    Note { key: String, value: String },
+    /// Readings that wait for their batch, numbered from `first` on.
+    Readings { first: u64, readings: Vec<Reading> },
+    /// Readings up to number `last` are in batches, in this group or before it.
+    Batched { last: u64 },
+    /// What somebody keeps under a name; `None` when that is nothing any more.
+    Note { key: String, value: Option<String> },
     /// Damage was found and set aside.
     SetAside(SetAside),
     /// All of it, in the place of what was forgotten.
@@ -148,15 +149,22 @@ mod tests {
         let refused = [3].into_iter().collect();
         let standing = Standing::new("AMBER", "nearly \u{7f}");
         for event in [
-            Event::Answered { acknowledged: ranges.clone(), refused, why: Some("no".to_owned()), at_ms: 1 },
+            Event::Answered {
+                acknowledged: ranges.clone(),
+                refused,
+                why: Some("no".to_owned()),
+                at_ms: 1,
+                last_batched: 4,
+            },
             Event::Link(Link::default()),
             Event::Standings(Standings::default()),
             Event::Released { numbers: ranges, release: Release::GiveUp },
             Event::HookBegins { standing, change: 2 },
             Event::HookEnded { change: 2 },
-            Event::Readings(vec![Reading::default()]),
-            Event::Batched { n_readings: 3 },
-            Event::Note { key: "a".to_owned(), value: "b".to_owned() },
+            Event::Readings { first: 1, readings: vec![Reading::default()] },
+            Event::Batched { last: 3 },
+            Event::Note { key: "a".to_owned(), value: Some("b".to_owned()) },
+            Event::Note { key: "a".to_owned(), value: None },
             Event::SetAside(SetAside { n_records: 1, n_stretches: 2 }),
             Event::Snapshot(Box::default()),
         ] {

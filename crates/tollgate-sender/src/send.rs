@@ -36,6 +36,7 @@ pub struct Sender<T> {
     spool: Spool,
     transport: T,
     every: Duration,
+    request_timeout: Duration,
     limits: Limits,
     compression: Compression,
     /// What the collector said that it takes.
@@ -44,7 +45,7 @@ pub struct Sender<T> {
     feeder: Feeder,
     /// What was read and is still to be sent: after an error the same request again.
     unsent: VecDeque<Chunk>,
-    /// Batches of one request now: fewer than allowed after one was unacceptable.
+    /// Batches of one request now: fewer than allowed after one was unacceptable, or did not get through.
     n_batches_now: usize,
     n_failures: u32,
 }
@@ -74,6 +75,7 @@ impl<T: Transport> Sender<T> {
             spool,
             transport,
             every: settings.every(),
+            request_timeout: Duration::from_secs(settings.request_timeout_seconds),
             limits,
             compression: settings.compression,
             taught: Encoding::Identity,
@@ -111,7 +113,12 @@ impl<T: Transport> Sender<T> {
         {
             round.n_requests += 1;
             let n_batches = chunk.len() as u64;
-            match self.post(&chunk)? {
+            let started = self.spool.clock().now();
+            let (verdict, sent_as) = self.post(&chunk);
+            let took = self.spool.clock().now().duration_since(started).unwrap_or_default();
+            // One of double the size gets through in time too.
+            let is_quick = took < self.request_timeout / 3;
+            match verdict {
                 Verdict::Answered(response) => {
                     let n_acknowledged = self.take_in(&chunk, &response)?;
                     round.n_acknowledged += n_acknowledged;
@@ -120,7 +127,10 @@ impl<T: Transport> Sender<T> {
                         n_stalled += 1;
                     } else {
                         n_stalled = 0;
-                        self.n_batches_now = self.n_batches_now.saturating_mul(2).min(self.limits.n_batches);
+                        if is_quick {
+                            self.n_batches_now =
+                                self.n_batches_now.saturating_mul(2).min(self.limits.n_batches);
+                        }
                     }
                 }
                 Verdict::Unacceptable { why } if chunk.len() == 1 => {
@@ -132,15 +142,12 @@ impl<T: Transport> Sender<T> {
                 }
                 Verdict::Unacceptable { why } => {
                     debug!(why, n_batches, "a request is not taken and divided");
-                    let [first, rest] = chunk.halves();
-                    self.n_batches_now = first.len();
-                    self.unsent.push_front(rest);
-                    self.unsent.push_front(first);
+                    self.n_batches_now = chunk.len() / 2;
+                    self.unsent.push_front(chunk);
                 }
-                Verdict::Encoding { why } if self.encoding() != Encoding::Identity => {
+                Verdict::Encoding { why } if sent_as != Encoding::Identity => {
                     debug!(why, "requests are not compressed any more");
-                    self.taught = Encoding::Identity;
-                    self.compression = Compression::Auto;
+                    self.compression = Compression::None;
                     self.unsent.push_front(chunk);
                 }
                 Verdict::Encoding { why } => {
@@ -148,7 +155,10 @@ impl<T: Transport> Sender<T> {
                     round.error = Some(why);
                     break;
                 }
-                Verdict::Failed { why, retry_after: after } => {
+                Verdict::Failed { why, retry_after: after, is_cut } => {
+                    if is_cut {
+                        self.n_batches_now = (chunk.len() / 2).max(1);
+                    }
                     self.unsent.push_front(chunk);
                     retry_after = after;
                     round.error = Some(why);
@@ -191,7 +201,12 @@ impl<T: Transport> Sender<T> {
     /// What goes out next; `None` when everything has been sent once in this round.
     fn next_chunk(&mut self, lap: &mut Lap) -> Result<Option<Chunk>, SpoolError> {
         if let Some(chunk) = self.unsent.pop_front() {
-            return Ok(Some(chunk));
+            if chunk.len() <= self.n_batches_now {
+                return Ok(Some(chunk));
+            }
+            let [first, rest] = chunk.split_at(self.n_batches_now);
+            self.unsent.push_front(rest);
+            return Ok(Some(first));
         }
         let limits = Limits { n_batches: self.n_batches_now, ..self.limits };
         let now_ms = self.spool.now_ms();
@@ -230,26 +245,29 @@ impl<T: Transport> Sender<T> {
         }
     }
 
-    fn post(&mut self, chunk: &Chunk) -> Result<Verdict, SpoolError> {
-        let encoded = self.encoding().encode(chunk.body());
-        let failed = |why| Ok(Verdict::Failed { why, retry_after: None });
-        let (encoding, body) = match encoded {
+    /// What came of a request, and how it was sent.
+    fn post(&mut self, chunk: &Chunk) -> (Verdict, Encoding) {
+        let (encoding, body) = match self.encoding().encode(chunk.body()) {
             Ok(encoded) => encoded,
-            Err(error) => return failed(format!("could not compress the request: {error}")),
+            Err(error) => {
+                let why = format!("could not compress the request: {error}");
+                return (Verdict::failed(why), Encoding::Identity);
+            }
         };
         let answer = match self.transport.post(body, encoding) {
             Ok(answer) => answer,
-            Err(why) => return failed(why),
+            Err(no_answer) => return (no_answer.into(), encoding),
         };
         if let Some(header) = &answer.accept_encoding {
             self.taught = Encoding::accepted(header);
         }
-        Ok(judge(&answer, self.spool.clock().now()))
+        (judge(&answer, self.spool.clock().now()), encoding)
     }
 
     /// Notes durably what an answer says. Gives how many batches it acknowledges that were not before.
     fn take_in(&mut self, chunk: &Chunk, response: &Response) -> Result<u64, SpoolError> {
         let (mut acknowledged, refused) = chunk.split(response);
+        let subjects = chunk.subjects();
         let now_ms = milliseconds(self.spool.clock().now());
         self.spool.with_core(|core| {
             // Somebody may have given some up meanwhile: they do not count as progress.
@@ -261,7 +279,8 @@ impl<T: Transport> Sender<T> {
             let n_acknowledged = acknowledged.iter().map(|(first, last)| last - first + 1).sum();
             let mut events = Vec::new();
             if !acknowledged.is_empty() || !refused.is_empty() {
-                events.push(Event::Answered { acknowledged, refused, why: None, at_ms: now_ms });
+                let (why, last_batched) = (None, core.state.last_batched);
+                events.push(Event::Answered { acknowledged, refused, why, at_ms: now_ms, last_batched });
             }
             let mut link = core.state.link.with_grace_period(response.new_grace_period.0);
             // An answer without progress is neither success nor error, as for a Juju controller.
@@ -269,7 +288,7 @@ impl<T: Transport> Sender<T> {
                 link = link.succeeded(now_ms);
             }
             let mut standings = core.state.standings.clone();
-            standings.take_in(response);
+            standings.take_in(response, &subjects);
             if standings != core.state.standings {
                 events.push(Event::Standings(standings));
             }
@@ -287,8 +306,11 @@ impl<T: Transport> Sender<T> {
         let refused: Ranges = chunk.numbers().collect();
         let why = Some(why.to_owned());
         let at_ms = self.spool.now_ms();
-        let event = Event::Answered { acknowledged: Ranges::default(), refused, why, at_ms };
-        self.spool.with_core(|core| core.append_events(vec![event]))
+        let acknowledged = Ranges::default();
+        self.spool.with_core(|core| {
+            let last_batched = core.state.last_batched;
+            core.append_events(vec![Event::Answered { acknowledged, refused, why, at_ms, last_batched }])
+        })
     }
 }
 
@@ -310,6 +332,11 @@ impl Spool {
     pub fn run_hook(&self, hook: &mut impl Hook) -> Result<bool, SpoolError> {
         let standing = self.meter_status(None, None);
         let due = self.with_core(|core| {
+            let change = core.state.hook.change;
+            if core.state.hook.is_running && core.hooked == change {
+                // It ran to its end, and there was no room to note it.
+                core.append_events(vec![Event::HookEnded { change }])?;
+            }
             let known = &core.state.hook;
             if known.is_running {
                 return Ok(known.told.clone().map(|told| (told, known.change)));
@@ -325,7 +352,10 @@ impl Spool {
         let Some((told, change)) = due else { return Ok(false) };
         hook.run(&told, change);
         // IMPORTANT: noted after it ran, so that it does not run twice for the same change.
-        self.with_core(|core| core.append_events(vec![Event::HookEnded { change }]))?;
+        self.with_core(|core| {
+            core.hooked = change;
+            core.append_events(vec![Event::HookEnded { change }])
+        })?;
         Ok(true)
     }
 }

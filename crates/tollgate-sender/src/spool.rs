@@ -1,5 +1,6 @@
 //! Batches on their way: kept until they are acknowledged.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -30,6 +31,8 @@ pub struct SpoolOptions {
     pub segment_bytes_max: u64,
     /// One batch, at most: it has to fit a request.
     pub batch_bytes_max: usize,
+    /// Readings of one batch that is made of them, at most: with more, a collector would set it aside.
+    pub batch_readings_max: usize,
 }
 
 impl Default for SpoolOptions {
@@ -40,6 +43,7 @@ impl Default for SpoolOptions {
             free_bytes_min: 64 << 20,
             segment_bytes_max: 16 << 20,
             batch_bytes_max: 4 << 20,
+            batch_readings_max: 10_000,
         }
     }
 }
@@ -48,7 +52,13 @@ impl SpoolOptions {
     /// Small figures, so that a test meets every branch.
     #[must_use]
     pub fn for_testing() -> Self {
-        Self { bytes_max: 4 << 20, free_bytes_min: 0, segment_bytes_max: 2 << 10, batch_bytes_max: 16 << 10 }
+        Self {
+            bytes_max: 4 << 20,
+            free_bytes_min: 0,
+            segment_bytes_max: 2 << 10,
+            batch_bytes_max: 16 << 10,
+            batch_readings_max: 100,
+        }
     }
 }
 
@@ -191,8 +201,7 @@ impl Spool {
         if batch.uuid.is_empty() {
             batch.uuid = uuid::Uuid::new_v4().to_string();
         }
-        let json = tollgate_wire::to_vec(batch)
-            .map_err(|source| SpoolError::Encode { uuid: batch.uuid.clone(), source })?;
+        let json = encode(batch)?;
         let bytes_max = self.shared.options.batch_bytes_max;
         if bytes_max < json.len() {
             return Err(SpoolError::TooLarge { uuid: batch.uuid.clone(), bytes: json.len(), bytes_max });
@@ -249,15 +258,23 @@ impl Spool {
         readings: Vec<Reading>,
         notes: Vec<(String, String)>,
     ) -> Result<(), SpoolError> {
+        let bytes_max = self.shared.options.batch_bytes_max;
+        for (index, reading) in readings.iter().enumerate() {
+            if reading.source.model.is_empty() {
+                return Err(SpoolError::NoModel);
+            }
+            let bytes = self.batch_bytes(reading)?;
+            if bytes_max < bytes {
+                return Err(SpoolError::ReadingTooLarge { index, bytes, bytes_max });
+            }
+        }
         let mut events: Vec<Event> =
-            notes.into_iter().map(|(key, value)| Event::Note { key, value }).collect();
-        if readings.iter().any(|reading| reading.source.model.is_empty()) {
-            return Err(SpoolError::NoModel);
-        }
+            notes.into_iter().map(|(key, value)| Event::Note { key, value: Some(value) }).collect();
+        let mut core = lock(&self.shared.core);
         if !readings.is_empty() {
-            events.push(Event::Readings(readings));
+            events.push(Event::Readings { first: core.state.next_reading, readings });
         }
-        lock(&self.shared.core).append_new_events(events)
+        core.append_new_events(events)
     }
 
     /// What was kept under a name.
@@ -266,7 +283,26 @@ impl Spool {
         lock(&self.shared.core).state.notes.get(key).cloned()
     }
 
-    /// Puts the readings in batches, one for each source, when there are `n_readings` or the oldest has waited for `age_ms`. Gives how
+    /// Forgets what was kept under the names that `are_meant`.
+    ///
+    /// # Errors
+    ///
+    /// When the spool fails.
+    pub fn forget_notes(&self, are_meant: impl Fn(&str) -> bool) -> Result<(), SpoolError> {
+        let mut core = lock(&self.shared.core);
+        let keys = core.state.notes.keys().filter(|key| are_meant(key)).cloned();
+        let events: Vec<Event> = keys.map(|key| Event::Note { key, value: None }).collect();
+        if events.is_empty() { Ok(()) } else { core.append_events(events) }
+    }
+
+    /// The length of a batch of this reading alone.
+    fn batch_bytes(&self, reading: &Reading) -> Result<usize, SpoolError> {
+        let created = Timestamp::from_system_time(self.shared.clock.now());
+        let batch = reading.source.batch(vec![reading.metric.clone()], created);
+        Ok(encode(&batch)?.len())
+    }
+
+    /// Puts the readings in batches, one for each source unless that is too large, when there are `n_readings` or the oldest has waited for `age_ms`. Gives how
     /// many batches that made.
     ///
     /// # Errors
@@ -276,22 +312,44 @@ impl Spool {
         let now_ms = self.now_ms();
         let mut core = lock(&self.shared.core);
         let readings = &core.state.readings;
-        let Some(oldest) = readings.front() else { return Ok(0) };
+        let Some((_, oldest)) = readings.first_key_value() else { return Ok(0) };
         if readings.len() < n_readings && now_ms < oldest.recorded_ms.saturating_add(age_ms) {
             return Ok(0);
         }
-        let readings: Vec<Reading> = readings.iter().cloned().collect();
         let created = Timestamp::from_system_time(self.shared.clock.now());
-        let mut records = Records::default();
-        let mut n_batches = 0;
-        for mut batch in reading::batches(&readings, created) {
-            let json = self.body(&mut batch)?;
-            records.push_with(|buffer| Body { recorded_ms: now_ms, json: &json }.encode(buffer));
-            n_batches += 1;
+        let mut n_made = 0;
+        while !core.state.readings.is_empty() {
+            let (readings, last) = self.oldest(&core.state.readings)?;
+            let mut records = Records::default();
+            let batches = reading::batches(&readings, created);
+            let n_batches = batches.len() as u64;
+            for batch in batches {
+                let json = encode(&batch)?;
+                records.push_with(|buffer| Body { recorded_ms: now_ms, json: &json }.encode(buffer));
+            }
+            // In one group, which is there whole or not at all: no reading is in two batches or in none.
+            core.append(&mut records, n_batches, vec![Event::Batched { last }])?;
+            n_made += n_batches;
         }
-        // In one group, which is there whole or not at all: no reading is in two batches or in none.
-        core.append(&mut records, n_batches, vec![Event::Batched { n_readings: readings.len() }])?;
-        Ok(n_batches)
+        Ok(n_made)
+    }
+
+    /// As many of the oldest readings as fit one batch, if they had the same source, and the number of the last; one at least.
+    fn oldest<'a>(
+        &self,
+        readings: &'a BTreeMap<u64, Reading>,
+    ) -> Result<(Vec<&'a Reading>, u64), SpoolError> {
+        let SpoolOptions { batch_bytes_max, batch_readings_max, .. } = self.shared.options;
+        let (mut taken, mut last, mut n_bytes) = (Vec::new(), 0, 0);
+        for (&number, reading) in readings.iter().take(batch_readings_max.max(1)) {
+            n_bytes += self.batch_bytes(reading)?;
+            if batch_bytes_max < n_bytes && !taken.is_empty() {
+                break;
+            }
+            taken.push(reading);
+            last = number;
+        }
+        Ok((taken, last))
     }
 
     /// Where it stands.
@@ -367,6 +425,10 @@ impl Spool {
     pub(crate) fn with_core<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
         act(&mut lock(&self.shared.core))
     }
+}
+
+fn encode(batch: &MetricBatch) -> Result<Vec<u8>, SpoolError> {
+    tollgate_wire::to_vec(batch).map_err(|source| SpoolError::Encode { uuid: batch.uuid.clone(), source })
 }
 
 /// Nothing is left half done when a thread panics: what was written is told by the journal.

@@ -1,6 +1,6 @@
 //! What a spool's journal says, without its batches: derived by going over its records in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tollgate_journal::Group;
@@ -24,7 +24,11 @@ pub(crate) struct State {
     pub(crate) standings: Standings,
     pub(crate) hook: Hook,
     pub(crate) set_aside: SetAside,
-    pub(crate) readings: VecDeque<Reading>,
+    /// What waits for its batch, by its number; the first is 1.
+    pub(crate) readings: BTreeMap<u64, Reading>,
+    pub(crate) next_reading: u64,
+    /// Readings up to this one are in batches.
+    pub(crate) last_batched: u64,
     pub(crate) notes: BTreeMap<String, String>,
 }
 
@@ -69,7 +73,9 @@ impl Default for State {
             standings: Standings::default(),
             hook: Hook::default(),
             set_aside: SetAside::default(),
-            readings: VecDeque::new(),
+            readings: BTreeMap::new(),
+            next_reading: 1,
+            last_batched: 0,
             notes: BTreeMap::new(),
         }
     }
@@ -84,8 +90,10 @@ impl State {
 
     pub(crate) fn apply(&mut self, event: Event) {
         match event {
-            Event::Answered { acknowledged, refused, why, at_ms } => {
+            Event::Answered { acknowledged, refused, why, at_ms, last_batched } => {
                 self.finish(&acknowledged);
+                self.batched(last_batched);
+                self.know(refused.last());
                 for number in refused.iter().flat_map(|(first, last)| first..=last) {
                     let refusal =
                         self.refused.entry(number).or_insert(Refusal { n_times: 0, last_ms: 0, why: None });
@@ -108,12 +116,16 @@ impl State {
             }
             Event::HookEnded { change } if change == self.hook.change => self.hook.is_running = false,
             Event::HookEnded { .. } => {}
-            Event::Readings(readings) => self.readings.extend(readings),
-            Event::Batched { n_readings } => {
-                self.readings.drain(..n_readings.min(self.readings.len()));
+            Event::Readings { first, readings } => {
+                self.next_reading = self.next_reading.max(first + readings.len() as u64);
+                self.readings.extend((first..).zip(readings));
             }
-            Event::Note { key, value } => {
+            Event::Batched { last } => self.batched(last),
+            Event::Note { key, value: Some(value) } => {
                 self.notes.insert(key, value);
+            }
+            Event::Note { key, value: None } => {
+                self.notes.remove(&key);
             }
             Event::SetAside(SetAside { n_records, n_stretches }) => {
                 self.set_aside.n_records += n_records;
@@ -123,7 +135,22 @@ impl State {
         }
     }
 
-    fn finish(&mut self, numbers: &Ranges) {
+    /// Readings up to `last` wait no longer.
+    fn batched(&mut self, last: u64) {
+        self.last_batched = self.last_batched.max(last);
+        self.next_reading = self.next_reading.max(self.last_batched + 1);
+        if self.readings.first_key_value().is_some_and(|(&first, _)| first <= last) {
+            self.readings = self.readings.split_off(&(last + 1));
+        }
+    }
+
+    /// Takes note that there was a batch of this number, also when it cannot be read any more: the next one gets another.
+    fn know(&mut self, number: Option<u64>) {
+        self.next_number = self.next_number.max(number.map_or(1, |number| number.saturating_add(1)));
+    }
+
+    pub(crate) fn finish(&mut self, numbers: &Ranges) {
+        self.know(numbers.last());
         numbers.iter().for_each(|(first, last)| self.done.add(first, last));
         if !self.refused.is_empty() {
             self.refused.retain(|&number, _| !numbers.contains(number));
@@ -239,6 +266,7 @@ impl Fold {
                     number += 1;
                 }
                 Record::Carried { number, body } => {
+                    self.state.know(Some(number));
                     self.places.carry(number);
                     visit(number, true, &body);
                 }
@@ -248,7 +276,7 @@ impl Fold {
         }
         if first < number {
             self.places.add(first, number - 1);
-            self.state.next_number = self.state.next_number.max(number);
+            self.state.know(Some(number - 1));
         }
         Ok(())
     }
@@ -278,6 +306,7 @@ mod tests {
             refused: ranges(refused.iter().copied()),
             why: why.map(str::to_owned),
             at_ms: 7,
+            last_batched: 0,
         }
     }
 
@@ -293,6 +322,27 @@ mod tests {
         state.apply(Event::Released { numbers: ranges([3]), release: Release::SendAgain });
         state.apply(Event::Released { numbers: ranges([5]), release: Release::GiveUp });
         assert_eq!((state.n_pending(), state.refused.len(), state.n_given_up), (2, 0, 1));
+    }
+
+    #[test]
+    fn readings_wait_until_they_are_in_a_batch_whatever_of_it_was_lost() {
+        let readings = |first, n| Event::Readings { first, readings: vec![Reading::default(); n] };
+        let waiting = |events: &[Event]| {
+            let mut state = State::default();
+            events.iter().for_each(|event| state.apply(event.clone()));
+            (state.readings.into_keys().collect::<Vec<_>>(), state.next_reading)
+        };
+        let batched = Event::Batched { last: 3 };
+        assert_eq!(waiting(&[readings(1, 3), readings(4, 2)]), (vec![1, 2, 3, 4, 5], 6));
+        assert_eq!(waiting(&[readings(1, 3), batched.clone(), readings(4, 2)]), (vec![4, 5], 6));
+        // The first readings cannot be read any more: others are not taken in their place.
+        assert_eq!(waiting(&[readings(3, 1), readings(4, 2), batched.clone()]), (vec![4, 5], 6));
+        assert_eq!(waiting(&[batched]), (vec![], 4));
+        // Nor that they were batched: an answer tells.
+        let mut answer = answered(&[1], &[], None);
+        let Event::Answered { last_batched, .. } = &mut answer else { unreachable!("it is one") };
+        *last_batched = 3;
+        assert_eq!(waiting(&[readings(1, 3), readings(4, 2), answer]), (vec![4, 5], 6));
     }
 
     #[test]

@@ -8,11 +8,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chunk::Subjects;
+
 /// Errors in succession before they show.
 const ERRORS_MAX: u32 = 3;
 
 /// How long a sender may go without success before it shows RED, unless the collector says otherwise: seven days.
 const GRACE_PERIOD_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Bytes of what a collector says of a status that are kept; the hook gets it in its environment, and people read it.
+const INFO_BYTES_MAX: usize = 4 << 10;
 
 const NANOSECONDS_A_MILLISECOND: i64 = 1_000_000;
 
@@ -30,6 +35,12 @@ impl Standing {
     #[must_use]
     pub fn new(status: &str, info: &str) -> Self {
         Self { status: status.to_owned(), info: info.to_owned() }
+    }
+
+    /// As a collector says it, who may say anything: no more than fits an environment variable.
+    fn told(status: &str, info: &str) -> Self {
+        let end = (0..=INFO_BYTES_MAX.min(info.len())).rev().find(|&end| info.is_char_boundary(end));
+        Self { status: status.to_owned(), info: info[..end.unwrap_or(0)].replace('\0', "") }
     }
 
     /// From best to worst. A word that is not known is as bad as no answer.
@@ -148,12 +159,14 @@ pub struct ModelStanding {
 }
 
 impl Standings {
-    /// Takes in what an answer says. A word that is none of the three colours changes nothing, and neither does silence.
-    pub(crate) fn take_in(&mut self, response: &tollgate_wire::Response) {
+    /// Takes in what an answer says of the models and units that were asked about. A word that is none of the three colours changes
+    /// nothing, and neither does silence.
+    pub(crate) fn take_in(&mut self, response: &tollgate_wire::Response, asked: &Subjects) {
         for (model, answer) in response.env_responses.iter().flat_map(|responses| &responses.0) {
-            let told = Standing::new(&answer.model_status.status, &answer.model_status.info);
-            let units = answer.unit_statuses.iter();
-            let units = units.map(|(unit, told)| (unit, Standing::new(&told.status, &told.info)));
+            let Some(asked) = asked.get(model) else { continue };
+            let told = Standing::told(&answer.model_status.status, &answer.model_status.info);
+            let units = answer.unit_statuses.iter().filter(|(unit, _)| asked.contains(*unit));
+            let units = units.map(|(unit, told)| (unit, Standing::told(&told.status, &told.info)));
             let mut units = units.filter(|(_, told)| told.is_known()).peekable();
             if !told.is_known() && units.peek().is_none() {
                 continue;
@@ -201,6 +214,8 @@ fn worst<'a>(standings: impl Iterator<Item = &'a Standing>) -> Option<&'a Standi
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use tollgate_wire::{EnvironmentResponses, Response};
 
     use super::*;
@@ -291,7 +306,7 @@ mod tests {
         let mut standings = Standings::default();
         let ok = Standing::new("GREEN", "ok");
         assert_eq!(of_all(&ok, &standings), ok);
-        standings.take_in(&Response { env_responses: Some(responses), ..Response::default() });
+        take_in(&mut standings, responses);
         assert_eq!(of_all(&ok, &standings).to_string(), "RED: over");
         assert_eq!(of_model(&ok, standings.0.get("m1")).to_string(), "GREEN: good");
         assert_eq!(of_model(&ok, standings.0.get("m2")).to_string(), "RED: over");
@@ -309,14 +324,46 @@ mod tests {
             let mut responses = EnvironmentResponses::default();
             responses.set_unit_status("m", "u/0", status, "");
             responses.set_model_status("m", status, "");
-            standings.take_in(&Response { env_responses: Some(responses), ..Response::default() });
+            take_in(&mut standings, responses);
             let model = &standings.0["m"];
             assert_eq!(model.units["u/0"].status, expected);
             assert_eq!(model.model.as_ref().map(|standing| standing.status.as_str()), Some(expected));
         }
         let mut responses = EnvironmentResponses::default();
         responses.set_unit_status("other", "u/0", "blah", "");
-        standings.take_in(&Response { env_responses: Some(responses), ..Response::default() });
+        take_in(&mut standings, responses);
         assert_eq!(standings.0.len(), 1, "nothing was said of it");
+    }
+
+    #[test]
+    fn only_what_was_asked_about_is_taken_in() {
+        let mut standings = Standings::default();
+        let mut responses = EnvironmentResponses::default();
+        for model in ["m", "stranger"] {
+            responses.set_model_status(model, "RED", "");
+            for unit in ["u/0", "v/0"] {
+                responses.set_unit_status(model, unit, "RED", "");
+            }
+        }
+        take_in(&mut standings, responses);
+        let units: Vec<(&String, Vec<&String>)> =
+            standings.0.iter().map(|(model, standing)| (model, standing.units.keys().collect())).collect();
+        assert_eq!(units, [(&"m".to_owned(), vec![&"u/0".to_owned()])]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_status_fits_an_environment() {
+        assert_eq!(Standing::told("RED", "a\0b").info, "ab");
+        let long = Standing::told("RED", &"x€".repeat(100_000)).info;
+        assert!((INFO_BYTES_MAX - 3..=INFO_BYTES_MAX).contains(&long.len()), "{}", long.len());
+        assert_eq!(Standing::told("RED", &"x".repeat(INFO_BYTES_MAX)).info.len(), INFO_BYTES_MAX);
+    }
+
+    /// As an answer to a request about some models with units `u/0` and `u/1`.
+    fn take_in(standings: &mut Standings, responses: EnvironmentResponses) {
+        let units: BTreeSet<String> = ["u/0", "u/1"].map(str::to_owned).into();
+        let asked = ["m", "other", "m1", "m2", "m3"].map(|model| (model.to_owned(), units.clone()));
+        let response = Response { env_responses: Some(responses), ..Response::default() };
+        standings.take_in(&response, &asked.into());
     }
 }

@@ -13,8 +13,17 @@ pub trait Transport {
     ///
     /// # Errors
     ///
-    /// When there is none; whether the collector has the batches is unknown then. The text is for people.
-    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, String>;
+    /// When there is none; whether the collector has the batches is unknown then.
+    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, NoAnswer>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// What happened, for people.
+    pub why: String,
+    /// Whether it ended on its way, in time or by somebody: where the way is slow, a smaller request may get through.
+    pub is_cut: bool,
 }
 
 /// What came back.
@@ -39,8 +48,20 @@ pub(crate) enum Verdict {
     Unacceptable { why: String },
     /// The encoding is not taken; the same without may be.
     Encoding { why: String },
-    /// Not now.
-    Failed { why: String, retry_after: Option<Duration> },
+    /// Not now; when it `is_cut`, perhaps a smaller one.
+    Failed { why: String, retry_after: Option<Duration>, is_cut: bool },
+}
+
+impl Verdict {
+    pub(crate) fn failed(why: String) -> Self {
+        Self::Failed { why, retry_after: None, is_cut: false }
+    }
+}
+
+impl From<NoAnswer> for Verdict {
+    fn from(NoAnswer { why, is_cut }: NoAnswer) -> Self {
+        Self::Failed { why, retry_after: None, is_cut }
+    }
 }
 
 /// Bytes of an answer's body that are shown to people, at most.
@@ -52,15 +73,15 @@ pub(crate) fn judge(answer: &Answer, now: SystemTime) -> Verdict {
     match answer.status {
         200 => match response(&answer.body) {
             Ok(response) => Verdict::Answered(response),
-            Err(reason) => {
-                Verdict::Failed { why: format!("answered 200 with no response: {reason}"), retry_after: None }
-            }
+            Err(reason) => Verdict::failed(format!("answered 200 with no response: {reason}")),
         },
         400 | 413 | 422 => Verdict::Unacceptable { why: why() },
         415 => Verdict::Encoding { why: why() },
         _ => {
             let retry_after = answer.retry_after.as_deref().and_then(|header| pace::retry_after(header, now));
-            Verdict::Failed { why: why(), retry_after }
+            // Somebody on the way had no patience.
+            let is_cut = matches!(answer.status, 408 | 504);
+            Verdict::Failed { why: why(), retry_after, is_cut }
         }
     }
 }
@@ -99,8 +120,9 @@ mod tests {
             Verdict::Answered(response) => format!("answered by {:?}", response.uuid),
             Verdict::Unacceptable { why } => format!("unacceptable: {why}"),
             Verdict::Encoding { why } => format!("encoding: {why}"),
-            Verdict::Failed { why, retry_after: None } => format!("failed: {why}"),
-            Verdict::Failed { why, retry_after: Some(after) } => format!("failed for {after:?}: {why}"),
+            Verdict::Failed { why, is_cut: true, .. } => format!("cut: {why}"),
+            Verdict::Failed { why, retry_after: None, .. } => format!("failed: {why}"),
+            Verdict::Failed { why, retry_after: Some(after), .. } => format!("failed for {after:?}: {why}"),
         }
     }
 
@@ -129,6 +151,8 @@ mod tests {
         check(413, None, "", "unacceptable: answered 413");
         check(422, None, "a\nb\u{1b}[2J", "unacceptable: answered 422: a b [2J");
         check(415, None, "", "encoding: answered 415");
+        check(408, None, "", "cut: answered 408");
+        check(504, None, "", "cut: answered 504");
         check(503, Some("7"), "", "failed for 7s: answered 503");
         check(429, Some("Thu, 01 Jan 1970 00:01:00 GMT"), "", "failed for 60s: answered 429");
         check(503, Some("soon"), &"x".repeat(1000), "failed: answered 503: xxx");

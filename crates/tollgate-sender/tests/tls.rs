@@ -88,7 +88,10 @@ fn post(collector: &Collector, settings: Settings) -> Result<u16, String> {
     let to = format!("https://localhost:{}", collector.address.port());
     let mut transport =
         HttpTransport::new(&Settings { to, ..settings }).map_err(|error| error.to_string())?;
-    transport.post(b"[]".to_vec(), Encoding::Identity).map(|answer| answer.status)
+    transport
+        .post(b"[]".to_vec(), Encoding::Identity)
+        .map(|answer| answer.status)
+        .map_err(|no_answer| no_answer.why)
 }
 
 #[track_caller]

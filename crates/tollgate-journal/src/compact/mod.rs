@@ -10,12 +10,11 @@ mod rewrite;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::disk::Held;
 use crate::format::{Kind, NEW_COMPACTED, segment_name};
 use crate::scan::SegmentScan;
 use crate::segment;
 use crate::survey::survey;
-use crate::{Disk, Fault, JournalError, RecordPosition};
+use crate::{Claim, Disk, Fault, JournalError, RecordPosition};
 
 use rewrite::rewrite;
 
@@ -85,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) names: Mutex<Names>,
     /// Taken to compact: one segment at a time.
     compacting: Mutex<()>,
-    _lock: Box<dyn Held>,
+    _claim: Claim,
 }
 
 /// What became of changed names.
@@ -97,8 +96,8 @@ pub(crate) struct Names {
 }
 
 impl Shared {
-    pub(crate) fn new(lock: Box<dyn Held>) -> Self {
-        Self { names: Mutex::default(), compacting: Mutex::default(), _lock: lock }
+    pub(crate) fn new(claim: Claim) -> Self {
+        Self { names: Mutex::default(), compacting: Mutex::default(), _claim: claim }
     }
 }
 

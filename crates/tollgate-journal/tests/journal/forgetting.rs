@@ -1,7 +1,7 @@
 //! Forgetting the oldest groups, and beginning anew.
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{Journal, JournalError, Reader, Records, Renewal, salvage, verify};
+use tollgate_journal::{Claim, Journal, JournalError, Reader, Records, Renewal, salvage, verify};
 
 use crate::common::{KIND, all_records, append, open, read_groups, try_open};
 use crate::faults::{ENDS, FAILURES, end};
@@ -157,7 +157,7 @@ fn what_was_forgotten_is_no_loss_to_a_salvage() {
 }
 
 fn renew(disk: &SimDisk, records: &[&str]) -> Result<(), JournalError> {
-    let mut renewal = Renewal::begin(disk.shared(), KIND, 2)?;
+    let mut renewal = Renewal::begin(Claim::take(disk.shared())?, KIND, 2)?;
     for record in records {
         let mut group = Records::default();
         group.push(record.as_bytes());
@@ -181,6 +181,36 @@ fn a_damaged_journal_begins_anew() {
     assert_eq!(segments(&disk), [4]);
     append(&mut journal, &["four"]);
     assert_eq!(all_records(&disk), ["one", "three", "four"]);
+}
+
+#[test]
+fn a_journal_without_its_last_segments_begins_anew_behind_them() {
+    let disk = SimDisk::new();
+    drop(with_segments(&disk, 4));
+    for number in 2..=4 {
+        disk.take_away(&format!("{number:016x}.segment"));
+    }
+    assert!(matches!(try_open(&disk), Err(JournalError::Damaged { .. })));
+    renew(&disk, &["one"]).expect("renew");
+    let (mut journal, _) = open(&disk);
+    assert_eq!(segments(&disk), [5]);
+    append(&mut journal, &["two"]);
+    drop(journal);
+    drop(open(&disk));
+    assert_eq!(all_records(&disk), ["one", "two"]);
+}
+
+#[test]
+fn a_claim_lasts_over_more_than_one_step() {
+    let disk = SimDisk::new();
+    drop(with_segments(&disk, 1));
+    let claim = Claim::take(disk.shared()).expect("free");
+    let options = tollgate_journal::Options::for_testing(KIND);
+    let journal = Journal::open_claimed(claim.clone(), options, &mut ()).expect("open");
+    drop(journal);
+    assert!(matches!(try_open(&disk), Err(JournalError::InUse { .. })));
+    drop(claim);
+    drop(open(&disk));
 }
 
 #[test]

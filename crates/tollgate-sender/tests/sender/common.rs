@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tollgate_journal::sim::SimDisk;
 use tollgate_sender::{
-    Answer, Clock, Encoding, Opened, Sender, Settings, Spool, SpoolError, SpoolOptions, Transport,
+    Answer, Clock, Encoding, NoAnswer, Opened, Reading, Sender, Settings, Source, Spool, SpoolError,
+    SpoolOptions, Transport,
 };
 use tollgate_wire::{Metric, MetricBatch, Response};
 
@@ -40,6 +41,15 @@ pub(crate) fn batch(id: impl Into<String>) -> MetricBatch {
         unit_name: "web/0".to_owned(),
         metrics: Some(vec![metric]),
         ..MetricBatch::default()
+    }
+}
+
+/// A reading by whose value it is known again.
+pub(crate) fn reading(value: impl Into<String>) -> Reading {
+    Reading {
+        source: Source { model: "m".to_owned(), ..Source::default() },
+        metric: Metric { key: "readings".to_owned(), value: value.into(), ..Metric::default() },
+        recorded_ms: 0,
     }
 }
 
@@ -79,6 +89,8 @@ pub(crate) enum Act {
     Refuse,
     /// As an answer with this status and header.
     Busy(u16, Option<&'static str>),
+    /// Takes it if the status says so, and tells which encodings it would take.
+    Teach(u16, &'static str),
 }
 
 /// A collector that does as it is told.
@@ -94,6 +106,8 @@ pub(crate) struct Script {
     pub(crate) strangers: Vec<String>,
     pub(crate) grace_period: i64,
     pub(crate) unit_status: Option<(&'static str, &'static str)>,
+    /// How many seconds each batch takes on its way, as this clock goes.
+    pub(crate) slow: Option<(SimClock, u64)>,
     /// Whether it is away, whatever the acts say.
     pub(crate) is_down: bool,
     /// The ids of each request, in order.
@@ -119,10 +133,26 @@ impl Collector {
     pub(crate) fn taken(&self) -> Vec<String> {
         self.with(|script| script.taken.keys().cloned().collect())
     }
+
+    /// The values of the readings in all batches that were taken.
+    pub(crate) fn readings(&self) -> Vec<String> {
+        let batches =
+            self.with(|script| script.taken.values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>());
+        let batches =
+            batches.iter().map(|bytes| tollgate_wire::from_slice::<MetricBatch>(bytes).expect("a batch"));
+        let metrics = batches.flat_map(|batch| batch.metrics.into_iter().flatten());
+        metrics.filter(|metric| metric.key == "readings").map(|metric| metric.value).collect()
+    }
+
+    /// Another one that has taken the same so far.
+    pub(crate) fn copy(&self) -> Self {
+        let taken = self.with(|script| script.taken.clone());
+        Self(Arc::new(Mutex::new(Script { taken, ..Script::default() })))
+    }
 }
 
 impl Transport for Collector {
-    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, String> {
+    fn post(&mut self, body: Vec<u8>, encoding: Encoding) -> Result<Answer, NoAnswer> {
         let mut script = self.0.lock().expect("no panic");
         let body = match encoding {
             Encoding::Identity => body,
@@ -130,9 +160,23 @@ impl Transport for Collector {
         };
         let batches: Vec<MetricBatch> = tollgate_wire::from_slice(&body).expect("a request");
         script.requests.push(batches.iter().map(|batch| batch.uuid.clone()).collect());
+        if let Some((clock, seconds)) = &script.slow {
+            // A request that takes too long is given up by the client.
+            let seconds = seconds * batches.len() as u64;
+            clock.pass(Duration::from_secs(seconds.min(120)));
+            if 120 <= seconds {
+                return Err(NoAnswer { why: "timed out".to_owned(), is_cut: true });
+            }
+        }
         let act = if script.acts.is_empty() { Act::Answer } else { script.acts.remove(0) };
         if script.is_down || matches!(act, Act::Refuse) {
-            return Err("connection refused".to_owned());
+            return Err(NoAnswer { why: "connection refused".to_owned(), is_cut: false });
+        }
+        if let Act::Teach(status, header) = act
+            && status != 200
+        {
+            let accept_encoding = Some(header.to_owned());
+            return Ok(Answer { status, accept_encoding, ..Answer::default() });
         }
         if let Act::Busy(status, retry_after) = act {
             return Ok(Answer { status, retry_after: retry_after.map(str::to_owned), ..Answer::default() });
@@ -159,11 +203,12 @@ impl Transport for Collector {
         response.env_responses = Some(responses);
         response.new_grace_period.0 = script.grace_period;
         let body = match act {
-            Act::LoseAnswer => return Err("connection reset".to_owned()),
+            Act::LoseAnswer => return Err(NoAnswer { why: "connection reset".to_owned(), is_cut: true }),
             Act::Say(status, text) => return Ok(Answer { status, body: text.into(), ..Answer::default() }),
             _ => tollgate_wire::to_vec(&response).expect("encodes"),
         };
-        Ok(Answer { status: 200, body, ..Answer::default() })
+        let accept_encoding = if let Act::Teach(_, header) = act { Some(header.to_owned()) } else { None };
+        Ok(Answer { status: 200, body, accept_encoding, ..Answer::default() })
     }
 }
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use tollgate_journal::sim::{Dice, Failure, Lies, SimDisk};
-use tollgate_sender::{Reading, Release, Source, SpoolError};
-use tollgate_wire::Metric;
+use tollgate_sender::{Release, SpoolError};
 
-use crate::common::{Act, Collector, SimClock, batch, round, sender, try_open};
+use crate::common::{Act, Collector, SimClock, batch, reading, round, sender, try_open};
 
 const N_LIVES: u64 = if cfg!(debug_assertions) { 1_500 } else { 20_000 };
 
@@ -19,14 +18,6 @@ struct Truth {
     readings: BTreeSet<String>,
     perhaps: BTreeSet<String>,
     n_made: usize,
-}
-
-fn reading(value: &str) -> Reading {
-    Reading {
-        source: Source { model: "m".to_owned(), ..Source::default() },
-        metric: Metric { key: "readings".to_owned(), value: value.to_owned(), ..Metric::default() },
-        recorded_ms: 0,
-    }
 }
 
 fn live(seed: u64, lies: Lies) -> Result<(), String> {
@@ -120,14 +111,7 @@ fn conclude(disk: &SimDisk, clock: &SimClock, collector: &Collector, truth: &Tru
     if !lost.is_empty() {
         return Err(format!("{lost:?} are lost"));
     }
-    let mut values = Vec::new();
-    collector.with(|script| {
-        for (_, bytes) in script.taken.values() {
-            let batch: tollgate_wire::MetricBatch = tollgate_wire::from_slice(bytes).expect("a batch");
-            let metrics = batch.metrics.into_iter().flatten().filter(|metric| metric.key == "readings");
-            values.extend(metrics.map(|metric| metric.value));
-        }
-    });
+    let values = collector.readings();
     let once: BTreeSet<String> = values.iter().cloned().collect();
     if once.len() != values.len() {
         return Err("a reading is in two batches".to_owned());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_sender::{Remedy, Spool, SpoolError, SpoolOptions};
 
-use crate::common::{Collector, SimClock, batch, open, round, sender, spool_of, try_open};
+use crate::common::{Collector, SimClock, batch, open, reading, round, sender, spool_of, try_open};
 
 #[test]
 fn a_full_spool_refuses_the_new_and_keeps_the_old() {
@@ -148,6 +148,58 @@ fn a_batch_that_cannot_be_sent_is_refused_when_it_is_recorded() {
     let text = "record batch b2: it has 20287 bytes, and a request 16384 at most; divide it";
     assert_eq!(error.to_string(), text);
     assert_eq!(spool.summary().n_recorded, 0, "all or none");
+}
+
+#[test]
+fn however_many_readings_wait_their_batches_are_not_too_large() {
+    let (disk, clock, spool) = spool_of(0);
+    for n in 0..25 {
+        let readings = (0..10).map(|m| reading(format!("{}", 10 * n + m)));
+        spool.add_readings(readings.collect(), Vec::new()).expect("keep");
+    }
+    let long = |n_bytes: usize| {
+        let mut long = reading("1000");
+        long.metric.labels.insert("long".to_owned(), "x".repeat(n_bytes));
+        long
+    };
+    for _ in 0..3 {
+        spool.add_readings(vec![long(7_000)], Vec::new()).expect("keep");
+    }
+    let error = spool.add_readings(vec![reading("1"), long(17_000)], Vec::new()).expect_err("too large");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("keep reading 1: a batch of it has 17306 bytes") && text.contains("may have 16384"),
+        "{text}"
+    );
+    assert_eq!((error.remedy(), spool.summary().n_readings), (Remedy::Mend, 253), "all or none");
+    // A limit that became smaller since does not hold it up either.
+    drop(spool);
+    let options = SpoolOptions { batch_bytes_max: 5_000, ..SpoolOptions::for_testing() };
+    let (spool, _) = Spool::open_on(disk.shared(), options, Arc::new(clock)).expect("open");
+    let n_batches = spool.batch_readings(0, 0).expect("batch");
+    assert_eq!((spool.summary().n_readings, spool.summary().n_pending), (0, n_batches));
+    let collector = Collector::default();
+    while 0 < round(&mut sender(&spool, &collector)).1 {}
+    let mut values = collector.readings();
+    values.sort_by_key(|value| value.parse::<u64>().expect("a number"));
+    let expected = (0..250).chain([1000; 3]).map(|n| n.to_string());
+    assert_eq!(values, expected.collect::<Vec<_>>());
+    collector.with(|script| {
+        let lengths = script.taken.values().map(|(_, bytes)| bytes.len());
+        assert!(lengths.clone().all(|length| length < 8_000), "{:?}", lengths.collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_batch_has_as_many_readings_as_collectors_take() {
+    let (disk, clock) = (SimDisk::new(), SimClock::new());
+    let (spool, _) = Spool::open_on(disk.shared(), SpoolOptions::default(), Arc::new(clock)).expect("open");
+    let readings = (0..10_001).map(|n| reading(n.to_string()));
+    spool.add_readings(readings.collect(), Vec::new()).expect("keep");
+    assert_eq!(spool.batch_readings(0, 0).expect("batch"), 2);
+    let collector = Collector::default();
+    round(&mut sender(&spool, &collector));
+    assert_eq!(collector.readings().len(), 10_001);
 }
 
 #[test]

@@ -143,8 +143,8 @@ fn a_lost_answer_costs_a_second_sending_and_nothing_else() {
     assert!(first.next_in <= Duration::from_secs(1), "{:?}", first.next_in);
     spool.record(batch("later")).expect("record");
     round(&mut sender);
-    // The same request again, whatever came meanwhile.
-    assert_eq!(collector.requests(), ["b1 b2 b3", "b1 b2 b3", "later"]);
+    // The same again, in smaller requests, whatever came meanwhile.
+    assert_eq!(collector.requests(), ["b1 b2 b3", "b1", "b2 b3", "later"]);
     assert_eq!(collector.with(|script| script.taken["b1"].0), 2);
     assert_eq!(spool.summary().n_pending, 0);
 }
@@ -216,6 +216,54 @@ fn a_collector_that_takes_no_compression_gets_none() {
     let mut sender = Sender::new(spool.clone(), collector.clone(), &settings, rng);
     let first = sender.round(|_| true).expect("a round");
     assert_eq!((first.n_requests, first.n_acknowledged, first.error), (2, 24, None));
+}
+
+#[test]
+fn on_a_slow_way_requests_become_as_small_as_get_through_and_grow_again() {
+    let (_disk, clock, spool) = spool_of(64);
+    let collector = Collector::default();
+    // Of two minutes: three batches get through.
+    collector.with(|script| script.slow = Some((clock.clone(), 35)));
+    let settings = Settings { request_batches_max: 16, ..settings() };
+    let mut sender = Sender::new(spool.clone(), collector.clone(), &settings, fastrand::Rng::with_seed(1));
+    let errors: Vec<Option<String>> =
+        (0..4).map(|_| sender.round(|_| true).expect("a round").error).collect();
+    let timed_out = Some("timed out".to_owned());
+    assert_eq!(errors, [timed_out.clone(), timed_out.clone(), timed_out, None]);
+    let lengths = || collector.requests().iter().map(|ids| ids.split(' ').count()).collect::<Vec<_>>();
+    assert_eq!(lengths(), [&[16, 8, 4][..], &[2; 32]].concat(), "none is too large again");
+    assert_eq!(spool.summary().n_pending, 0);
+
+    collector.with(|script| script.slow = None);
+    for n in 0..46 {
+        spool.record(batch(format!("more{n}"))).expect("record");
+    }
+    assert_eq!(round(&mut sender), (5, 46));
+    assert_eq!(lengths(), [2, 4, 8, 16, 16]);
+}
+
+#[test]
+fn a_collector_that_wants_only_what_is_compressed_is_no_endless_loop() {
+    let (_disk, _clock, spool) = spool_of(1);
+    let collector = Collector::default();
+    // A request this short goes out as it is, whatever the answer teaches.
+    collector.with(|script| script.acts = vec![Act::Teach(415, "gzip, zstd"); 3]);
+    let mut sender = sender(&spool, &collector);
+    for _ in 0..3 {
+        let round = sender.round(|_| true).expect("a round");
+        assert_eq!((round.n_requests, round.error.as_deref()), (1, Some("answered 415")));
+    }
+    assert_eq!(round(&mut sender), (1, 1));
+}
+
+#[test]
+fn a_collector_that_teaches_what_it_does_not_take_is_believed_once() {
+    let (_disk, _clock, spool) = spool_of(12);
+    let collector = Collector::default();
+    collector.with(|script| script.acts = vec![Act::Teach(200, "gzip"); 3]);
+    let mut sender = sender(&spool, &collector);
+    // The second one is compressed, and sent again without.
+    assert_eq!(round(&mut sender), (4, 12));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_sender::{Hook, Standing};
+use tollgate_sender::{Hook, ShellHook, Standing};
 
 use crate::common::{Act, Collector, MODEL, batch, open, round, sender, spool_of};
 
@@ -109,6 +109,56 @@ fn the_hook_runs_once_for_each_change_over_any_restart() {
         }
     }
     assert_eq!(told.0, ["1 GREEN", "2 AMBER", "3 AMBER", "4 RED"]);
+}
+
+#[test]
+fn a_hook_that_ran_while_the_disk_was_full_does_not_run_again() {
+    /// Fills the disk while it runs.
+    struct Filling<'a>(&'a tollgate_journal::sim::SimDisk, Told);
+    impl Hook for Filling<'_> {
+        fn run(&mut self, standing: &Standing, change: u64) {
+            self.1.run(standing, change);
+            self.0.limit(Some(self.0.used_bytes()));
+        }
+    }
+    let (disk, clock, spool) = spool_of(1);
+    let mut filling = Filling(&disk, Told::default());
+    for _ in 0..3 {
+        let error = spool.run_hook(&mut filling).expect_err("no room to note it");
+        assert_eq!(error.remedy(), tollgate_sender::Remedy::Retry);
+    }
+    assert_eq!(filling.1.0, ["1 GREEN"]);
+    disk.limit(None);
+    assert!(!spool.run_hook(&mut filling).expect("room again"));
+    let collector = Collector::default();
+    collector.with(|script| script.unit_status = Some(("RED", "")));
+    round(&mut sender(&spool, &collector));
+    spool.run_hook(&mut filling).expect_err("full again");
+    assert_eq!(filling.1.0, ["1 GREEN", "2 RED"]);
+    // Who does not know that it ran runs it once more, with the same number.
+    drop(spool);
+    disk.limit(None);
+    let spool = open(&disk, &clock);
+    let mut told = Told::default();
+    spool.run_hook(&mut told).expect("room");
+    spool.run_hook(&mut told).expect("room");
+    assert_eq!(told.0, ["2 RED"]);
+}
+
+#[test]
+fn the_shell_gets_whatever_a_collector_says() {
+    let (_disk, _clock, spool) = spool_of(1);
+    let collector = Collector::default();
+    let info: &'static str = format!("a\0b{}", "€".repeat(100_000)).leak();
+    collector.with(|script| script.unit_status = Some(("RED", info)));
+    round(&mut sender(&spool, &collector));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("told");
+    let command = format!("printf '%s' \"$JUJU_METER_STATUS $TOLLGATE_METER_INFO\" > {}", path.display());
+    let mut hook = ShellHook { command, timeout: Duration::from_secs(60) };
+    assert!(spool.run_hook(&mut hook).expect("the spool holds"));
+    let told = std::fs::read_to_string(path).expect("the hook ran");
+    assert!(told.starts_with("RED ab€") && told.ends_with('€') && told.len() < 5_000, "{} bytes", told.len());
 }
 
 /// A hook in which the power fails.

@@ -1,8 +1,10 @@
 //! The sending side: `record`, `send`, `spool`, `meter-status`, `agent`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
@@ -150,6 +152,83 @@ fn a_folder_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn a_disk_that_takes_no_more_loses_nothing_and_counts_nothing_twice() {
+    let place = Place::new();
+    let spool = place.path("spool");
+    let mut ids = Vec::new();
+    let refusal = loop {
+        let mut shell = with_small_files(4);
+        shell.args(["record", "--model", "m1", "requests=1", "--spool"]).arg(&spool);
+        let output = shell.output().expect("run record");
+        if !output.status.success() {
+            break output;
+        }
+        ids.push(String::from_utf8(output.stdout).expect("an id").trim_end().to_owned());
+    };
+    let stderr = String::from_utf8_lossy(&refusal.stderr);
+    assert_eq!((refusal.status.code(), refusal.stdout.len()), (Some(1), 0), "{stderr}");
+    assert!(stderr.contains("append to"), "{stderr}");
+    assert!(!ids.is_empty());
+    let exported = || place.run(&["spool", "export"]).stdout;
+    let all = exported();
+    assert!(ids.iter().all(|id| all.matches(id.as_str()).count() == 1), "{ids:?} in {all}");
+    // With room again it goes on behind what there is.
+    ids.push(record(&place, "1").stdout.trim_end().to_owned());
+    let all = exported();
+    assert_eq!((all.lines().count(), all.matches(&ids[ids.len() - 1]).count()), (ids.len(), 1), "{all}");
+}
+
+#[test]
+fn a_folder_that_may_only_be_read_is_read_and_left_alone() {
+    let place = Place::new();
+    let id = record(&place, "1").stdout;
+    let spool = place.path("spool");
+    let set_mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set who may do what");
+    };
+    set_mode(place.dir.path(), 0o755);
+    set_mode(&spool, 0o555);
+    for entry in std::fs::read_dir(&spool).expect("list") {
+        set_mode(&entry.expect("list").path(), 0o444);
+    }
+    let is_root = std::fs::metadata(&spool).expect("there").uid() == 0;
+    let run = |args: &[&str]| {
+        let mut command = command(args);
+        command.arg("--spool").arg(&spool);
+        if is_root {
+            // Who may do everything is not stopped by a mode.
+            command.uid(65_534).gid(65_534);
+        }
+        command.output()
+    };
+    let Ok(shown) = run(&["spool", "show"]) else {
+        eprintln!("skipped: nobody else may run the program here");
+        return;
+    };
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    assert!(shown.starts_with("1 batch still waits"), "{shown}");
+    let contents = || {
+        let mut files: Vec<(PathBuf, Vec<u8>)> = std::fs::read_dir(&spool)
+            .expect("list")
+            .map(|entry| entry.expect("list").path())
+            .map(|path| (path.clone(), std::fs::read(path).expect("read")))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = contents();
+    for args in [&["record", "--model", "m1", "requests=2"][..], &["send", "--to", "http://127.0.0.1:1"]] {
+        let refused = run(args).expect("run");
+        let stderr = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{stderr}");
+        assert!(stderr.contains("Permission denied") && stderr.contains("spool"), "{stderr}");
+        assert_eq!(contents(), before);
+    }
+    set_mode(&spool, 0o755);
+    assert!(place.run(&["spool", "export"]).stdout.contains(id.trim_end()));
+}
+
+#[test]
 fn a_damaged_spool_gives_what_is_left() {
     let place = Place::new();
     let collector = Collector::start(&place.path("ledger"));
@@ -171,6 +250,23 @@ fn a_damaged_spool_gives_what_is_left() {
     assert_eq!(place.export().len(), 2);
 }
 
+/// Writes an agent's configuration on the spool and socket here, and gives its path.
+fn configure(place: &Place, configuration: &str) -> String {
+    let path = place.path("agent.toml");
+    let (spool, socket) = (place.path("spool"), place.path("socket"));
+    let text = format!("sender.spool = {spool:?}\nagent.socket = {socket:?}\n{configuration}");
+    std::fs::write(&path, text).expect("write");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// The program, which cannot write files longer than `n_blocks` of 512 bytes; its arguments are to be added.
+fn with_small_files(n_blocks: u32) -> std::process::Command {
+    let script = format!("trap '' XFSZ; ulimit -f {n_blocks}; exec \"$0\" \"$@\"");
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", &script]).arg(command(&[]).get_program());
+    shell
+}
+
 /// A running agent. Killed when it is dropped.
 struct Agent {
     child: Child,
@@ -181,16 +277,21 @@ struct Agent {
 
 impl Agent {
     fn start(place: &Place, configuration: &str) -> Self {
-        let path = place.path("agent.toml");
+        let path = configure(place, configuration);
+        Self::start_as(place, command(&["agent", "--config", &path]))
+    }
+
+    /// An agent as [`with_small_files`].
+    fn start_with_small_files(place: &Place, configuration: &str, n_blocks: u32) -> Self {
+        let path = configure(place, configuration);
+        let mut shell = with_small_files(n_blocks);
+        shell.args(["agent", "--config", &path]);
+        Self::start_as(place, shell)
+    }
+
+    fn start_as(place: &Place, mut command: std::process::Command) -> Self {
         let socket = place.path("socket");
-        let text =
-            format!("sender.spool = {:?}\nagent.socket = {:?}\n{configuration}", place.path("spool"), socket);
-        std::fs::write(&path, text).expect("write");
-        let mut child = command(&["agent", "--config", path.to_str().expect("UTF-8")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("start an agent");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start an agent");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut ready_line = String::new();
         stdout.read_line(&mut ready_line).expect("read the ready line");
@@ -201,6 +302,11 @@ impl Agent {
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = UnixStream::connect(&self.socket).expect("connect");
         exchange(&mut stream, method, path, body, "host: agent\r\n")
+    }
+
+    fn exit(mut self) -> Option<i32> {
+        wait_for("the end", || self.child.try_wait().expect("wait").is_some());
+        self.child.wait().expect("wait").code()
     }
 
     fn terminate(mut self) -> Option<i32> {
@@ -339,9 +445,8 @@ fn an_agent_on_a_loopback_address_takes_no_requests_of_web_pages() {
     assert_eq!(agent.terminate(), Some(0));
 }
 
-#[test]
-fn an_agent_reads_an_endpoint_into_meters() {
-    let place = Place::new();
+/// An endpoint that gives what `text` makes of the number of the request, from 0.
+fn endpoint(text: impl Fn(u64) -> String + Send + 'static) -> SocketAddr {
     let endpoint = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = endpoint.local_addr().expect("an address");
     std::thread::spawn(move || {
@@ -349,7 +454,7 @@ fn an_agent_reads_an_endpoint_into_meters() {
             let Ok((mut stream, _)) = endpoint.accept() else { return };
             let mut request = [0; 1024];
             let _ = stream.read(&mut request);
-            let body = format!("# TYPE c counter\nc_total{{az=\"a\",code=\"200\"}} {}\ng 7.5\n", 100 + 5 * n);
+            let body = text(n);
             let _ = write!(
                 stream,
                 "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -357,6 +462,94 @@ fn an_agent_reads_an_endpoint_into_meters() {
             );
         }
     });
+    address
+}
+
+#[test]
+fn what_is_counted_first_begins_with_what_it_finds() {
+    let place = Place::new();
+    let address = endpoint(|n| format!("c_total {}\nd_total {}\n", 100 + 5 * n, 1_000 + 7 * n));
+    let entry = |unit: &str| {
+        format!(
+            "[[agent.scrape]]\nurl = \"http://{address}/metrics\"\nevery_seconds = 1\nunit = \"{unit}\"\n"
+        )
+    };
+    let mapping = |metric: &str, meter: &str| {
+        format!("[[agent.scrape.meters]]\nmetric = \"{metric}\"\nmeter = \"{meter}\"\nkind = \"counter\"\n")
+    };
+    let head = "agent.model = \"m1\"\nagent.batch_age_ms = 100\n";
+    let exported = || place.run(&["spool", "export"]).stdout;
+    // Two entries for one address, each with its unit and meter.
+    let first =
+        [head, &entry("a/0"), &mapping("c_total", "a"), &entry("b/0"), &mapping("c_total", "b")].concat();
+    let agent = Agent::start(&place, &first);
+    wait_for("readings", || [r#""key":"a""#, r#""key":"b""#].iter().all(|key| exported().contains(key)));
+    assert_eq!(agent.terminate(), Some(0));
+    // And later another meter of an address that is known.
+    let second = [head, &entry("a/0"), &mapping("c_total", "a"), &mapping("d_total", "later")].concat();
+    let agent = Agent::start(&place, &second);
+    wait_for("readings", || exported().contains(r#""key":"later""#));
+    assert_eq!(agent.terminate(), Some(0));
+    let exported = exported();
+    let values =
+        exported.split(r#""value":""#).skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
+    let values: Vec<u64> = values.map(|value| value.parse().expect("a number")).collect();
+    // A few requests may lie between two readings of the same, and never all that was there before.
+    assert!(values.iter().all(|&value| value < 100), "{values:?} in {exported}");
+}
+
+#[test]
+fn a_spool_that_fails_under_what_only_reads_ends_the_agent() {
+    let address = endpoint(|n| format!("g {n}\n"));
+    let scrape = format!(
+        "[[agent.scrape]]\nurl = \"http://{address}/metrics\"\nevery_seconds = 1\n\
+         [[agent.scrape.meters]]\nmetric = \"g\"\nmeter = \"g\"\nkind = \"gauge\"\n"
+    );
+    for reads in ["agent.heartbeat = \"juju-units\"\nagent.heartbeat_seconds = 1\n", &scrape] {
+        let place = Place::new();
+        let head = "agent.model = \"m1\"\nagent.batch_age_ms = 3600000\n";
+        let agent = Agent::start_with_small_files(&place, &format!("{head}{reads}"), 2);
+        assert_eq!(agent.exit(), Some(70), "{reads}");
+    }
+}
+
+#[test]
+fn a_second_agent_is_refused_and_told_who_has_the_spool() {
+    let place = Place::new();
+    let configuration = "agent.model = \"m1\"\nsender.to = \"http://127.0.0.1:1\"\n";
+    let agent = Agent::start(&place, configuration);
+    let path = configure(&place, configuration);
+    let second = run(&["agent", "--config", &path]);
+    assert_eq!(second.exit, Some(1), "{}", second.stderr);
+    let refusal = format!("process {} has it", agent.child.id());
+    assert!(second.stderr.contains(&refusal) && !second.stderr.contains("panicked"), "{}", second.stderr);
+    assert_eq!(agent.terminate(), Some(0));
+}
+
+#[test]
+fn an_agent_that_waits_for_an_answer_stops_all_the_same() {
+    let place = Place::new();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let to = silent.local_addr().expect("an address");
+    let agent = Agent::start(
+        &place,
+        &format!(
+            "agent.model = \"m1\"\nagent.batch_age_ms = 1\nsender.to = \"http://{to}\"\nsender.every_ms = 100\n"
+        ),
+    );
+    assert_eq!(agent.ask("POST", "/readings", r#"{"meter":"requests","value":1}"#).0, 200);
+    let _request = silent.accept().expect("the sender connects");
+    let started = Instant::now();
+    assert_eq!(agent.terminate(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(place.run(&["spool", "show"]).stdout.starts_with("1 batch still waits"), "it is there");
+}
+
+#[test]
+fn an_agent_reads_an_endpoint_into_meters() {
+    let place = Place::new();
+    let address =
+        endpoint(|n| format!("# TYPE c counter\nc_total{{az=\"a\",code=\"200\"}} {}\ng 7.5\n", 100 + 5 * n));
     let agent = Agent::start(
         &place,
         &format!(
@@ -384,6 +577,16 @@ fn an_agent_that_cannot_be_is_refused_with_what_to_mend() {
         ("agent.listen = \"0.0.0.0:1\"", "it is not a loopback address"),
         ("agent.heartbeat = \"juju-units\"", "they need `model` in [agent]"),
         ("sender.to = \"collector:1\"", "it is neither http nor https"),
+        (
+            "agent.model = \"m1\"\n[[agent.scrape]]\nurl = \"https://e\"\nmeters = []",
+            "only http:// endpoints can be read",
+        ),
+        (
+            "agent.model = \"m1\"\n[[agent.scrape]]\nurl = \"http://e\"\n\
+             meters = [{ metric = \"c\", meter = \"d\", kind = \"counter\" }]\n[[agent.scrape]]\nurl = \"http://e\"\n\
+             meters = [{ metric = \"c\", meter = \"d\", kind = \"counter\" }]",
+            "\"c\" becomes \"d\" twice",
+        ),
         (
             "sender.to = \"https://c\"\nsender.authorities = \"/nowhere\"",
             "failed to read an authority's certificate /nowhere",

@@ -1,5 +1,6 @@
 //! `tollgate agent`: readings of a machine's applications, to a collector.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use crate::exit::{self, Exit};
 use crate::{logging, output, sending};
 use api::Agent;
 use notify::notify;
+use settings::Mapping;
 
 /// How often it is looked at least whether readings have become old enough for a batch.
 const BATCH_EVERY_MS: u64 = 200;
@@ -40,8 +42,11 @@ const BATCH_EVERY_MS: u64 = 200;
 /// How often it is looked whether the meter status has changed by time alone.
 const HOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a last round may take after the agent was told to stop. What is not sent is durable.
+/// How long a last round may take after the agent was told to stop, and what was begun before it. What is not sent is durable.
 const LAST_ROUND: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a thread has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Takes readings from applications, batches them, and sends them until a collector has acknowledged them.
 ///
@@ -100,6 +105,7 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
     if settings.model.is_empty() && (!settings.heartbeat.is_empty() || !settings.scrape.is_empty()) {
         return Err(exit::usage("read a heartbeat or endpoints: they need `model` in [agent]"));
     }
+    let counters = counters(&settings)?;
     let transport = match sender.to.is_empty() {
         true => None,
         false => Some(HttpTransport::new(&sender).map_err(sending::client_failure)?),
@@ -116,10 +122,11 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
     let listeners = Listeners::bind(&settings).await?;
     let where_it_listens = listeners.to_string();
     let serving = listeners.serve(agent, &stopped);
-    let mut threads = vec![Worker::start("batches", &failed, batches(spool.clone(), &settings))?];
+    let batches = Worker::start("batches", &failed, batches(spool.clone(), &settings))?;
+    let mut threads = Vec::new();
     if let Some(transport) = transport {
         let sender = Sender::new(spool.clone(), transport, &sender, fastrand::Rng::new());
-        threads.push(Worker::start("sender", &failed, rounds(sender))?);
+        threads.push(Worker::start("sender", &failed, rounds(sender, stopped.clone()))?);
     } else {
         warn!("nothing is sent: `to` in [sender] is empty");
     }
@@ -128,7 +135,13 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
         let hook = ShellHook { command: sender.hook.clone(), timeout };
         threads.push(Worker::start("hook", &failed, hooks(spool.clone(), hook))?);
     }
-    read_all(&spool, &source, &settings)?;
+    if let Err(error) = scrape::forget_all_but(&counters, &spool) {
+        warn!(
+            error = format!("{:#}", anyhow::Error::from(error)),
+            "could not forget what is not counted any more"
+        );
+    }
+    read_all(&spool, &source, &settings, &failed)?;
 
     let mut out = output::stdout();
     let line = writeln!(out, "ready {where_it_listens} spool={}", sender.spool.display());
@@ -148,7 +161,12 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
     stop.send_replace(true);
     serving.await;
     let closing = tokio::task::spawn_blocking(move || {
-        threads.into_iter().for_each(Worker::stop);
+        let until = Instant::now() + LAST_ROUND;
+        // The last round sends the last readings.
+        batches.tell_to_stop();
+        batches.join(until);
+        threads.iter().for_each(Worker::tell_to_stop);
+        threads.into_iter().for_each(|thread| thread.join(until));
         spool.close()
     });
     let closed = closing.await.context("end the threads")?;
@@ -252,6 +270,7 @@ fn remove_left(path: &Path) -> anyhow::Result<()> {
 
 /// A thread that does something again and again until it is told to stop.
 struct Worker {
+    name: &'static str,
     stop: SyncSender<()>,
     thread: JoinHandle<()>,
 }
@@ -267,12 +286,25 @@ impl Worker {
         let thread = thread
             .spawn(move || work_until(&stopped, work, &failed))
             .with_context(|| format!("start the thread for {name}"))?;
-        Ok(Self { stop, thread })
+        Ok(Self { name, stop, thread })
     }
 
-    fn stop(self) {
+    fn tell_to_stop(&self) {
         // It has ended already when the spool failed.
         let _ = self.stop.try_send(());
+    }
+
+    /// Waits for its end, and leaves it where it is when that has not come `until` then.
+    fn join(self, until: Instant) {
+        while !self.thread.is_finished() {
+            if until <= Instant::now() {
+                return warn!(
+                    thread = self.name,
+                    "left in the middle of something, to be done again at the next start"
+                );
+            }
+            thread::sleep(LOOK_EVERY);
+        }
         let _ = self.thread.join();
     }
 }
@@ -317,7 +349,7 @@ fn batches(spool: Spool, settings: &Settings) -> Work {
     })
 }
 
-fn rounds(mut sender: Sender<HttpTransport>) -> Work {
+fn rounds(mut sender: Sender<HttpTransport>, stopped: watch::Receiver<bool>) -> Work {
     let mut has_failed = false;
     Box::new(move |is_last| {
         if is_last && has_failed {
@@ -325,7 +357,11 @@ fn rounds(mut sender: Sender<HttpTransport>) -> Work {
             return Ok(Duration::ZERO);
         }
         let started = Instant::now();
-        let round = sender.round(|_| !is_last || started.elapsed() < LAST_ROUND)?;
+        // A round that was begun before is ended by the signal, the last one by the time.
+        let round = sender.round(|_| match is_last {
+            true => started.elapsed() < LAST_ROUND,
+            false => !*stopped.borrow(),
+        })?;
         has_failed = round.error.is_some();
         match &round.error {
             Some(error) => warn!(
@@ -355,10 +391,41 @@ fn hooks(spool: Spool, mut hook: ShellHook) -> Work {
     })
 }
 
+/// Under which names it is kept what was counted; fails when an endpoint cannot be read as the settings say.
+fn counters(settings: &Settings) -> anyhow::Result<BTreeSet<String>> {
+    let mut notes = BTreeSet::new();
+    for endpoint in &settings.scrape {
+        let url = &endpoint.url;
+        if !url.starts_with("http://") {
+            let text = format!("read {url:?}: only http:// endpoints can be read; put the agent beside it");
+            return Err(exit::usage(text));
+        }
+        for mapping in &endpoint.meters {
+            if !notes.insert(scrape::note(url, endpoint.unit(&settings.unit), mapping)) {
+                let Mapping { metric, meter, .. } = mapping;
+                let text = format!(
+                    "read {url:?}: {metric:?} becomes {meter:?} twice, and would count twice; leave one"
+                );
+                return Err(exit::usage(text));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Tells when an error is the spool's end.
+fn tell_failed(failed: &Notify, error: &anyhow::Error) {
+    let error = error.downcast_ref::<SpoolError>();
+    if error.is_some_and(|error| error.remedy() == tollgate_sender::Remedy::Restart) {
+        failed.notify_one();
+    }
+}
+
 /// Starts what reads on its own: the heartbeat and the endpoints.
-fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Result<()> {
+fn read_all(spool: &Spool, source: &Source, settings: &Settings, failed: &Arc<Notify>) -> anyhow::Result<()> {
     if !settings.heartbeat.is_empty() {
         let (spool, source, key) = (spool.clone(), source.clone(), settings.heartbeat.clone());
+        let failed = failed.clone();
         let mut ticks = tokio::time::interval(Duration::from_secs(settings.heartbeat_seconds.max(1)));
         tokio::spawn(async move {
             loop {
@@ -369,7 +436,9 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
                 let (spool, reading) = (spool.clone(), scrape::reading(&source, metric, now));
                 let kept = tokio::task::spawn_blocking(move || spool.add_readings(vec![reading], Vec::new()));
                 if let Ok(Err(error)) = kept.await {
-                    warn!(error = format!("{:#}", anyhow::Error::from(error)), "a heartbeat was not kept");
+                    let error = anyhow::Error::from(error);
+                    warn!(error = format!("{error:#}"), "a heartbeat was not kept");
+                    tell_failed(&failed, &error);
                 }
             }
         });
@@ -379,16 +448,8 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
     }
     let client = reqwest::Client::builder().no_proxy().build().context("make an HTTP client")?;
     for endpoint in settings.scrape.iter().cloned() {
-        if !endpoint.url.starts_with("http://") {
-            let text = format!(
-                "read {:?}: only http:// endpoints can be read; put the agent beside it",
-                endpoint.url
-            );
-            return Err(exit::usage(text));
-        }
-        let (spool, client) = (spool.clone(), client.clone());
-        let unit = if endpoint.unit.is_empty() { source.unit.clone() } else { endpoint.unit.clone() };
-        let source = Source { unit, ..source.clone() };
+        let (spool, client, failed) = (spool.clone(), client.clone(), failed.clone());
+        let source = Source { unit: endpoint.unit(&source.unit).to_owned(), ..source.clone() };
         let mut ticks = tokio::time::interval(Duration::from_secs(endpoint.every_seconds.max(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::spawn(async move {
@@ -398,6 +459,7 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings) -> anyhow::Resu
                     Ok(n_readings) => debug!(url = endpoint.url, n_readings, "read an endpoint"),
                     Err(error) => {
                         warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint");
+                        tell_failed(&failed, &error);
                     }
                 }
             }

@@ -1,11 +1,11 @@
 //! From a Prometheus endpoint's samples to readings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
-use tollgate_sender::{Reading, Source, Spool};
+use tollgate_sender::{Reading, Source, Spool, SpoolError};
 use tollgate_wire::{Metric, Timestamp};
 use tracing::{debug, warn};
 
@@ -23,59 +23,91 @@ const TEXT_BYTES_MAX: usize = 16 << 20;
 /// The metric by which a process tells when it started.
 const PROCESS_START: &str = "process_start_time_seconds";
 
-/// What is known of an endpoint's counters, kept in the spool together with the readings that were made of it.
+/// The notes in the spool about counters begin so.
+const NOTE: &str = "counter ";
+
+/// How long a series may be missed before what it stood at is forgotten: a target that was away for less has not begun anew.
+const MISSED_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// What is known of the counters of one mapping at one endpoint, kept in the spool together with the readings that were made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     process_start: Option<String>,
-    /// The last value of each series. One that is not there any more stays, because it may come back.
+    /// The last value of each series.
     counters: BTreeMap<String, String>,
+    /// Since when those of them are missed that are not there now, in milliseconds since 1970.
+    missed: BTreeMap<String, i64>,
 }
 
 /// The meter, its labels, and what is to be recorded.
 type Amounts = BTreeMap<(String, BTreeMap<String, String>), Amount>;
 
-/// What `samples` say that `known` did not, and what is known then.
+/// Adds what `samples` say of a counter that `known` did not to `amounts`, and gives what is known then.
 ///
-/// An endpoint that is seen for the first time gives no counts: what its counters stand at was before. A counter that is lower than it was has
-/// begun anew, as have all when the process did; then all of it counts.
-fn changes(mappings: &[Mapping], samples: &[Sample], known: Option<&Known>) -> (Amounts, Known) {
-    let mut next = known.cloned().unwrap_or_default();
-    let start =
-        samples.iter().find(|sample| sample.metric == PROCESS_START).map(|sample| sample.value.clone());
-    let has_restarted = known.is_some_and(
-        |known| matches!((&known.process_start, &start), (Some(before), Some(now)) if before != now),
-    );
-    next.process_start = start.or(next.process_start);
-    let mut amounts = Amounts::new();
-    for mapping in mappings {
-        for sample in samples.iter().filter(|sample| is_meant(mapping, sample)) {
-            let Some(value) = Amount::parse(&sample.value) else {
-                debug!(metric = sample.metric, value = sample.value, "not a number that can be counted");
-                continue;
-            };
-            let amount = match mapping.kind {
-                MetricKind::Gauge => Some(value),
-                MetricKind::Counter => {
-                    let series = series(mapping, sample);
-                    let last = known.and_then(|known| known.counters.get(&series));
-                    let last = last.and_then(|last| Amount::parse(last)).unwrap_or_default();
-                    next.counters.insert(series, value.to_string());
-                    let begins_anew = has_restarted || value < last;
-                    let grown = if begins_anew { Some(value) } else { value.minus(last) };
-                    grown.filter(|grown| known.is_some() && !grown.is_zero())
-                }
-            };
-            let Some(amount) = amount else { continue };
-            let labels = mapping
-                .labels
-                .iter()
-                .filter_map(|name| Some((name.clone(), sample.labels.get(name)?.clone())));
-            let sum = amounts.entry((mapping.meter.clone(), labels.collect())).or_default();
-            // Beyond what an amount holds it is not a count any more.
-            *sum = sum.plus(amount).unwrap_or(*sum);
+/// With nothing known it is the first time, and gives no counts: what the counters stand at was before. From then on a series that was not there
+/// before counts from zero. A counter that is lower than it was has begun anew, as have all when the process did, also those that come later; then all
+/// of it counts.
+fn count_on(
+    mapping: &Mapping,
+    samples: &[Sample],
+    known: Option<&Known>,
+    now_ms: i64,
+    amounts: &mut Amounts,
+) -> Known {
+    let start = process_start(samples);
+    let before = known.and_then(|known| known.process_start.as_ref());
+    let has_restarted = matches!((before, &start), (Some(before), Some(now)) if before != now);
+    // What ended with its process says nothing of the next one.
+    let known_still = known.filter(|_| !has_restarted);
+    let mut next = Known { process_start: start.or_else(|| before.cloned()), ..Known::default() };
+    for (sample, value) in meant(mapping, samples) {
+        let series = series(sample);
+        if next.counters.insert(series.clone(), value.to_string()).is_some() {
+            debug!(metric = sample.metric, series, "is there twice; the first counts");
+            continue;
+        }
+        let last = known_still.and_then(|known| known.counters.get(&series));
+        let last = last.and_then(|last| Amount::parse(last)).unwrap_or_default();
+        let grown = if value < last { Some(value) } else { value.minus(last) };
+        if let Some(grown) = grown.filter(|grown| known.is_some() && !grown.is_zero()) {
+            add(mapping, sample, grown, amounts);
         }
     }
-    (amounts, next)
+    for (series, last) in known_still.iter().flat_map(|known| &known.counters) {
+        let missed = known_still.and_then(|known| known.missed.get(series)).copied().unwrap_or(now_ms);
+        if !next.counters.contains_key(series) && now_ms < missed.saturating_add(MISSED_MS) {
+            next.counters.insert(series.clone(), last.clone());
+            next.missed.insert(series.clone(), missed);
+        }
+    }
+    next
+}
+
+/// When the endpoint's process started; `None` when it does not say so, or speaks for more than one.
+fn process_start(samples: &[Sample]) -> Option<String> {
+    let mut starts = samples.iter().filter(|sample| sample.metric == PROCESS_START);
+    let start = starts.next()?.value.clone();
+    starts.next().is_none().then_some(start)
+}
+
+/// The samples of a mapping, as far as they are numbers.
+fn meant<'a>(mapping: &Mapping, samples: &'a [Sample]) -> impl Iterator<Item = (&'a Sample, Amount)> {
+    samples.iter().filter(|sample| is_meant(mapping, sample)).filter_map(|sample| {
+        let value = Amount::parse(&sample.value);
+        if value.is_none() {
+            debug!(metric = sample.metric, value = sample.value, "not a number that can be counted");
+        }
+        Some((sample, value?))
+    })
+}
+
+/// Adds to what is recorded under the labels that readings keep.
+fn add(mapping: &Mapping, sample: &Sample, amount: Amount, amounts: &mut Amounts) {
+    let labels =
+        mapping.labels.iter().filter_map(|name| Some((name.clone(), sample.labels.get(name)?.clone())));
+    let sum = amounts.entry((mapping.meter.clone(), labels.collect())).or_default();
+    // Beyond what an amount holds it is not a count any more.
+    *sum = sum.plus(amount).unwrap_or(*sum);
 }
 
 fn is_meant(mapping: &Mapping, sample: &Sample) -> bool {
@@ -83,10 +115,22 @@ fn is_meant(mapping: &Mapping, sample: &Sample) -> bool {
         && mapping.matching.iter().all(|(name, value)| sample.labels.get(name) == Some(value))
 }
 
-/// A name for one series in one mapping.
-fn series(mapping: &Mapping, sample: &Sample) -> String {
+/// A name for one series of a metric.
+fn series(sample: &Sample) -> String {
     let labels: Vec<String> = sample.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    format!("{}<{}{{{}}}", mapping.meter, sample.metric, labels.join(","))
+    labels.join(",")
+}
+
+/// Under which name it is kept what a mapping has counted. Whatever of it differs makes another one, which begins with what it finds; but
+/// for the labels that readings keep.
+pub(crate) fn note(url: &str, unit: &str, mapping: &Mapping) -> String {
+    let Mapping { metric, meter, matching, .. } = mapping;
+    format!("{NOTE}{}", serde_json::json!([url, unit, metric, matching, meter]))
+}
+
+/// Forgets what was counted by mappings that are not configured any more. One that comes back is new.
+pub(crate) fn forget_all_but(notes: &BTreeSet<String>, spool: &Spool) -> Result<(), SpoolError> {
+    spool.forget_notes(|key| key.starts_with(NOTE) && !notes.contains(key))
 }
 
 /// Reads an endpoint once, and keeps what it says. Gives how many readings that made.
@@ -101,14 +145,25 @@ pub(crate) async fn scrape(
     if 0 < n_unread {
         warn!(url = scrape.url, "could not read {}", count(n_unread as u64, "line", "lines"));
     }
-    let key = format!("scrape {}", scrape.url);
-    let known = spool.note(&key);
-    let known: Option<Known> = known
-        .map(|text| serde_json::from_str(&text))
-        .transpose()
-        .context("read what is known of its counters")?;
-    let (amounts, next) = changes(&scrape.meters, &samples, known.as_ref());
     let now = now();
+    let now_ms = milliseconds(now);
+    let (mut amounts, mut notes) = (Amounts::new(), Vec::new());
+    for mapping in &scrape.meters {
+        if mapping.kind == MetricKind::Gauge {
+            meant(mapping, &samples).for_each(|(sample, value)| add(mapping, sample, value, &mut amounts));
+            continue;
+        }
+        let key = note(&scrape.url, &source.unit, mapping);
+        let known: Option<Known> = spool
+            .note(&key)
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .context("read what is known of its counters")?;
+        let next = count_on(mapping, &samples, known.as_ref(), now_ms, &mut amounts);
+        if known.as_ref() != Some(&next) {
+            notes.push((key, serde_json::to_string(&next).context("write what is known of its counters")?));
+        }
+    }
     let readings = amounts.into_iter().filter_map(|((meter, labels), amount)| {
         // A meter cannot go below zero.
         let value = amount.to_string();
@@ -117,10 +172,8 @@ pub(crate) async fn scrape(
     });
     let readings: Vec<Reading> = readings.collect();
     let n_readings = readings.len();
-    let note = serde_json::to_string(&next).context("write what is known of its counters")?;
     let spool = spool.clone();
     // In one record: what was counted is never counted again, and never lost.
-    let notes = if known.as_ref() == Some(&next) { Vec::new() } else { vec![(key, note)] };
     if !readings.is_empty() || !notes.is_empty() {
         tokio::task::spawn_blocking(move || spool.add_readings(readings, notes)).await??;
     }
@@ -128,8 +181,11 @@ pub(crate) async fn scrape(
 }
 
 pub(crate) fn reading(source: &Source, metric: Metric, now: Timestamp) -> Reading {
-    let recorded_ms = now.unix_seconds() * 1000 + i64::from(now.nanoseconds() / 1_000_000);
-    Reading { source: source.clone(), metric, recorded_ms }
+    Reading { source: source.clone(), metric, recorded_ms: milliseconds(now) }
+}
+
+fn milliseconds(time: Timestamp) -> i64 {
+    time.unix_seconds() * 1000 + i64::from(time.nanoseconds() / 1_000_000)
 }
 
 /// The time of a reading.
@@ -167,12 +223,14 @@ mod tests {
         }
     }
 
-    /// Scrapes these texts one after the other; what each made.
-    fn run(mappings: &[Mapping], texts: &[&str]) -> Vec<String> {
+    /// Reads these texts one after the other, an hour apart; what each made.
+    fn run(mapping: &Mapping, texts: &[&str]) -> Vec<String> {
         let mut known: Option<Known> = None;
         let mut made = Vec::new();
-        for text in texts {
-            let (amounts, next) = changes(mappings, &exposition::parse(text).0, known.as_ref());
+        for (text, hour) in texts.iter().zip(0..) {
+            let mut amounts = Amounts::new();
+            let samples = exposition::parse(text).0;
+            let next = count_on(mapping, &samples, known.as_ref(), hour * 3_600_000, &mut amounts);
             // As it is when the agent was started again.
             let text = serde_json::to_string(&next).expect("JSON");
             known = Some(serde_json::from_str(&text).expect("the same"));
@@ -187,28 +245,85 @@ mod tests {
 
     #[test]
     fn counters_are_read_as_what_they_grew_by() {
-        let mappings = [mapping("c", MetricKind::Counter, &[])];
-        let made = run(&mappings, &["c 100", "c 103.5", "c 103.5", "c 2", "c 1e+06"]);
+        let made =
+            run(&mapping("c", MetricKind::Counter, &[]), &["c 100", "c 103.5", "c 103.5", "c 2", "c 1e+06"]);
         assert_eq!(made, ["", "m-c[]=3.5", "", "m-c[]=2", "m-c[]=999998"]);
     }
 
     #[test]
     fn a_process_that_started_again_counts_from_zero_however_high_it_is() {
-        let mappings = [mapping("c", MetricKind::Counter, &[])];
         let texts = [
             "process_start_time_seconds 1\nc 10",
             "process_start_time_seconds 2\nc 15",
             "process_start_time_seconds 2\nc 16",
         ];
-        assert_eq!(run(&mappings, &texts), ["", "m-c[]=15", "m-c[]=1"]);
+        let mapping = mapping("c", MetricKind::Counter, &[]);
+        assert_eq!(run(&mapping, &texts), ["", "m-c[]=15", "m-c[]=1"]);
+        // Of two processes neither speaks for the counters.
+        let two = |n: u32| {
+            format!(
+                "process_start_time_seconds{{p=\"1\"}} {n}\nprocess_start_time_seconds{{p=\"2\"}} 5\nc 10"
+            )
+        };
+        assert_eq!(run(&mapping, &[&two(1), &two(2)]), ["", ""]);
+    }
+
+    #[test]
+    fn a_series_that_the_next_process_makes_later_counts_from_zero() {
+        let texts = [
+            "process_start_time_seconds 1\nc 100",
+            "process_start_time_seconds 2",
+            "process_start_time_seconds 2\nc 150",
+        ];
+        assert_eq!(run(&mapping("c", MetricKind::Counter, &[]), &texts), ["", "", "m-c[]=150"]);
+    }
+
+    #[test]
+    fn an_endpoint_that_has_nothing_yet_counts_from_zero_later() {
+        assert_eq!(run(&mapping("c", MetricKind::Counter, &[]), &["", "c 3"]), ["", "m-c[]=3"]);
+    }
+
+    #[test]
+    fn a_series_that_is_there_twice_counts_once() {
+        assert_eq!(run(&mapping("c", MetricKind::Counter, &[]), &["c 1\nc 1", "c 3\nc 3"]), ["", "m-c[]=2"]);
+    }
+
+    #[test]
+    fn a_series_that_is_missed_for_a_week_is_forgotten() {
+        let mapping = mapping("c", MetricKind::Counter, &[]);
+        let (there, gone) = (exposition::parse("c 5").0, exposition::parse("other 1").0);
+        let mut amounts = Amounts::new();
+        let hour = 3_600_000;
+        let mut known = count_on(&mapping, &there, None, 0, &mut amounts);
+        for n in 1..=7 * 24 {
+            known = count_on(&mapping, &gone, Some(&known), n * hour, &mut amounts);
+            assert_eq!((known.counters.len(), known.missed.len()), (1, 1), "{n}");
+        }
+        let back = count_on(&mapping, &there, Some(&known), 8 * 24 * hour, &mut amounts);
+        assert_eq!((back.counters.len(), back.missed.len(), amounts.len()), (1, 0, 0));
+        known = count_on(&mapping, &gone, Some(&known), (7 * 24 + 1) * hour, &mut amounts);
+        assert_eq!((known.counters.len(), known.missed.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_counted_is_known_by_all_that_says_what_is_counted() {
+        let one = mapping("c", MetricKind::Counter, &[]);
+        let mut others = vec![note("u", "v/0", &one), note("w", "u/0", &one)];
+        others.push(note("u", "u/0", &mapping("d", MetricKind::Counter, &[])));
+        others.push(note("u", "u/0", &Mapping { meter: "other".to_owned(), ..one.clone() }));
+        let matching = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        others.push(note("u", "u/0", &Mapping { matching, ..one.clone() }));
+        let this = note("u", "u/0", &one);
+        assert!(!others.contains(&this), "{this}");
+        assert_eq!(note("u", "u/0", &mapping("c", MetricKind::Counter, &["az"])), this);
     }
 
     #[test]
     fn a_series_that_comes_later_counts_from_zero_and_one_that_comes_back_from_where_it_was() {
-        let mappings = [mapping("c", MetricKind::Counter, &["a"])];
+        let mapping = mapping("c", MetricKind::Counter, &["a"]);
         let texts =
             ["c{a=\"1\"} 5", "c{a=\"1\"} 5\nc{a=\"2\"} 3", "c{a=\"2\"} 3", "c{a=\"1\"} 7\nc{a=\"2\"} 3"];
-        assert_eq!(run(&mappings, &texts), ["", "m-c[\"2\"]=3", "", "m-c[\"1\"]=2"]);
+        assert_eq!(run(&mapping, &texts), ["", "m-c[\"2\"]=3", "", "m-c[\"1\"]=2"]);
     }
 
     #[test]
@@ -221,12 +336,18 @@ mod tests {
                  c{{az=\"1\",method=\"get\"}} {n}"
             )
         };
-        assert_eq!(run(&[only_posts], &[&text(1), &text(4)]), ["", "m-c[\"1\"]=6"]);
+        assert_eq!(run(&only_posts, &[&text(1), &text(4)]), ["", "m-c[\"1\"]=6"]);
     }
 
     #[test]
     fn gauges_are_read_as_they_are() {
-        let mappings = [mapping("g", MetricKind::Gauge, &[])];
-        assert_eq!(run(&mappings, &["g 5", "g 5", "g 0", "g NaN"]), ["m-g[]=5", "m-g[]=5", "m-g[]=0", ""]);
+        let mapping = mapping("g", MetricKind::Gauge, &[]);
+        let read = |text: &str| {
+            let values = meant(&mapping, &exposition::parse(text).0)
+                .map(|(_, value)| value.to_string())
+                .collect::<Vec<_>>();
+            values.join(" ")
+        };
+        assert_eq!(["g 5", "g 0", "g NaN", "h 1"].map(read), ["5", "0", "", ""]);
     }
 }

@@ -67,6 +67,13 @@ pub(crate) struct Scrape {
     pub(crate) meters: Vec<Mapping>,
 }
 
+impl Scrape {
+    /// The unit that it measures; `of_agent` when it has none of its own.
+    pub(crate) fn unit<'a>(&'a self, of_agent: &'a str) -> &'a str {
+        if self.unit.is_empty() { of_agent } else { &self.unit }
+    }
+}
+
 fn every_minute() -> u64 {
     60
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, bail};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tollgate_sender::{Answer, Compression, Encoding, Sender, Settings, Spool, SystemClock, Transport};
+use tollgate_sender::{
+    Answer, Compression, Encoding, NoAnswer, Sender, Settings, Spool, SystemClock, Transport,
+};
 use tollgate_wire::{MetricBatch, Response};
 
 use super::fleet::{Item, Kind, METERS, Model};
@@ -205,7 +207,7 @@ struct Link {
 }
 
 impl Transport for Link {
-    fn post(&mut self, body: Vec<u8>, _: Encoding) -> Result<Answer, String> {
+    fn post(&mut self, body: Vec<u8>, _: Encoding) -> Result<Answer, NoAnswer> {
         let around = &self.around;
         let twice = self.rng.u32(0..100) < 5;
         let n_batches = n_batches(&body);
@@ -226,7 +228,7 @@ impl Transport for Link {
             Ok(answer) => self.take_in(&answer.body, &body),
             Err(_) => around.tally.lock().traffic.n_sent_again += n_batches,
         }
-        answer.map_err(|error| format!("{error:#}"))
+        answer.map_err(|error| NoAnswer { why: format!("{error:#}"), is_cut: false })
     }
 }
 
