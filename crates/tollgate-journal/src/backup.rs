@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::attest::{self, AttestFile, Attested};
-use crate::format::{LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number};
+use crate::format::{NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, Link};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, DiskFile, Groups, JournalError, Lock, Progress, Reader};
+use crate::{Checkpoint, Disk, DiskFile, Groups, JournalError, Progress, Reader, take};
 
 /// What [`backup`] copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,7 @@ pub fn backup(
     mut progress: impl FnMut(Progress),
 ) -> Result<BackedUp, JournalError> {
     let path = || to.folder().to_owned();
-    let _lock = match to.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
-        Lock::Held(lock) => lock,
-        Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }),
-    };
+    let _lock = take(to)?;
     let names = to.list().map_err(JournalError::disk("list the files of", path()))?;
     let is_ours =
         |name: &String| segment_number(name).is_some() || name == NEW_SEGMENT || name == attest::NAME;

@@ -10,8 +10,7 @@ use crate::attest::Attested;
 use crate::compact::{Compactor, Shared};
 use crate::error::is_full;
 use crate::format::{
-    GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader,
-    segment_name,
+    GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::locate;
@@ -19,7 +18,7 @@ use crate::pack::{BYTES_KEPT, Packer};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
 use crate::{
-    Checkpoint, Disk, GroupPosition, JournalError, Lock, Packed, Reader, Records, Recovery, Visitor,
+    Checkpoint, Disk, GroupPosition, JournalError, Packed, Reader, Records, Recovery, Visitor, take,
 };
 
 /// A sixth of the bytes for half of the time more; `docs/decisions/0003-groups-are-compressed.md` has the figures.
@@ -119,11 +118,7 @@ impl Journal {
         let compression =
             |level| Packer::new(level).map_err(|source| JournalError::Compression { level, source });
         let packer = options.compression.map(compression).transpose()?;
-        let path = || disk.folder().to_owned();
-        let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
-            Lock::Held(lock) => lock,
-            Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }.into()),
-        };
+        let lock = take(&*disk)?;
         let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
         let shared = Arc::new(Shared::new(lock));
         let journal = Self { disk, options, end, is_closed: false, packer, joined: Vec::new(), shared };

@@ -33,6 +33,7 @@ mod salvage;
 mod scan;
 mod segment;
 mod survey;
+mod take;
 mod verify;
 mod visitor;
 
@@ -40,7 +41,7 @@ pub use backup::{BackedUp, backup};
 pub use compact::{Compactor, Keep, SealedSegment, sealed_segments};
 #[cfg(feature = "sim")]
 pub use disk::sim;
-pub use disk::{Disk, DiskFile, Lock, RealDisk, Room, Weakness};
+pub use disk::{Disk, DiskFile, Held, Lock, RealDisk, Room, Weakness};
 pub use error::{Fault, JournalError};
 pub use format::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Kind};
 pub use group::Group;
@@ -54,5 +55,6 @@ pub use recovery::Recovery;
 pub use renewal::Renewal;
 pub use salvage::{Damage, Salvaged, salvage};
 pub use segment::write_whole;
+pub use take::take;
 pub use verify::{Verified, verify};
 pub use visitor::{Progress, Visitor};

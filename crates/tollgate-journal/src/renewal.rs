@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::attest;
 use crate::disk::Held;
 use crate::format::{
-    GROUP_RECORDS_MAX, LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number,
+    GROUP_RECORDS_MAX, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number,
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::segment::{self, write_whole};
-use crate::{Disk, DiskFile, JournalError, Kind, Lock, Records};
+use crate::{Disk, DiskFile, JournalError, Kind, Records, take};
 
 /// A new beginning that nobody sees before [`Renewal::finish`].
 #[derive(Debug)]
@@ -36,10 +36,7 @@ impl Renewal {
     /// [`JournalError::InUse`] while somebody has the journal; or when the disk fails.
     pub fn begin(disk: Arc<dyn Disk>, kind: Kind, last_sequence: u64) -> Result<Self, JournalError> {
         let path = || disk.folder().to_owned();
-        let lock = match disk.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
-            Lock::Held(lock) => lock,
-            Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }),
-        };
+        let lock = take(&*disk)?;
         let names = disk.list().map_err(JournalError::disk("list the files of", path()))?;
         let number = 1 + names.iter().filter_map(|name| segment_number(name)).max().unwrap_or(0);
         let attested = attest::read(&*disk)?.map_or(0, |attested| attested.link.sequence);
