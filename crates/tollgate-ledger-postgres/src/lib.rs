@@ -8,6 +8,7 @@
 //! - `record` takes a group, splits it into lanes and makes each durable in one transaction (`lane`): the ids that are
 //!   new, what their batches come to (`delta`), what is set aside (`quarantine`), what operators decided (`acts`).
 //! - `fold` moves deltas into tables that answer quickly, beside the recording.
+//! - `target` takes all that another ledger holds.
 //! - `reader` answers questions, from both.
 //!
 //! Distribution, replication and failover are the database's. Nothing here knows files or HTTP, nothing is kept in memory
@@ -34,8 +35,10 @@ mod runtime;
 mod schema;
 mod server;
 mod session;
+mod target;
 mod text;
 mod tls;
 
 pub use ledger::{OpenReport, Options, PostgresLedger};
 pub use location::{check_url, redacted};
+pub use target::{Standing, Target};
