@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use tollgate_ledger::{Ledger, LedgerError};
 use tollgate_ledger_embedded::{
-    BackupReport, EmbeddedLedger, Export, OpenReport, Options, Retention, SalvageReport, VerifyReport,
+    BackupReport, EmbeddedLedger, Export, OpenReport, Options, Retention, SalvageReport, Source, VerifyReport,
 };
-use tollgate_ledger_postgres::PostgresLedger;
+use tollgate_ledger_postgres::{PostgresLedger, Standing, Target};
 use tollgate_wire::Timestamp;
 use tracing::{info, warn};
 
@@ -105,6 +105,16 @@ pub(crate) fn salvage(dir: &Path, target: &Path, bar: &progress::Bar) -> anyhow:
     Ok(tollgate_ledger_embedded::salvage(dir, target, options, |n_batches| bar.set_count(n_batches))?)
 }
 
+/// Opens the ledger in a folder to move it, and nobody else can meanwhile.
+pub(crate) fn source(dir: &Path, bar: &progress::Bar) -> anyhow::Result<Source> {
+    Source::open(dir, |done| bar.set(done.n_bytes, done.n_bytes_total)).map_err(|error| explained(error, dir))
+}
+
+/// Opens the ledger in a database to move another one into it, and tells how far that has come.
+pub(crate) fn target(url: &str) -> anyhow::Result<(Target, Standing)> {
+    Ok(Target::open(url)?)
+}
+
 /// With what to do when the ledger is damaged.
 fn explained(error: LedgerError, dir: &Path) -> anyhow::Error {
     let is_damage = tollgate_ledger_embedded::is_damage(&error);
@@ -163,5 +173,19 @@ pub(crate) fn folder(location: &str) -> anyhow::Result<PathBuf> {
             "read a ledger in PostgreSQL: this command reads a folder; PostgreSQL has tools of its own, such as pg_dump"
                 .to_owned(),
         )),
+    }
+}
+
+/// The URL of a database that a location names.
+pub(crate) fn database(location: &str) -> anyhow::Result<String> {
+    match Location::of(location)? {
+        Location::Postgres(url) => {
+            tollgate_ledger_postgres::check_url(&url).map_err(|error| exit::as_usage(&error.into()))?;
+            Ok(url)
+        }
+        Location::Folder(dir) => Err(exit::usage(format!(
+            "move a ledger to {}: that is a folder; name a database, such as postgres://tollgate@db/tollgate",
+            dir.display()
+        ))),
     }
 }
