@@ -99,12 +99,12 @@ impl Target {
         Ok(())
     }
 
-    /// Folds what is not folded yet, so that all questions are answered quickly from the beginning.
+    /// Folds what is not folded yet, so that all questions are answered quickly from the beginning. `progress` hears of each part.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub fn fold(&self) -> Result<(), LedgerError> {
+    pub fn fold(&self, mut progress: impl FnMut()) -> Result<(), LedgerError> {
         loop {
             let (pool, schema) = (self.folding.clone(), self.schema.clone());
             let is_left = self.database.calls.call("fold what was moved", async move {
@@ -121,6 +121,7 @@ impl Target {
             if !is_left {
                 return Ok(());
             }
+            progress();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tollgate_ledger::{Ledger, LedgerError};
 use tollgate_ledger_embedded::{
-    BackupReport, EmbeddedLedger, Export, OpenReport, Options, Retention, SalvageReport, Source, VerifyReport,
+    BackupReport, EmbeddedLedger, OpenReport, Options, Retention, SalvageReport, Source, VerifyReport,
 };
 use tollgate_ledger_postgres::{PostgresLedger, Standing, Target};
 use tollgate_wire::Timestamp;
@@ -82,9 +82,42 @@ pub(crate) fn open_folder(dir: &Path) -> anyhow::Result<Ledger> {
     Ok(EmbeddedLedger::open(dir, Options::default())?.0)
 }
 
-/// Every recorded batch of the ledger in a folder, once, as canonical JSON. A collector may have it open.
-pub(crate) fn export(dir: &Path) -> anyhow::Result<Export> {
-    Ok(tollgate_ledger_embedded::export(dir)?)
+/// Every recorded batch of a ledger, once, as canonical JSON. Collectors may have it open.
+pub(crate) fn export(location: &Location) -> anyhow::Result<Export> {
+    Ok(match location {
+        Location::Folder(dir) => Export::Folder(Box::new(tollgate_ledger_embedded::export(dir)?)),
+        Location::Postgres(url) => {
+            tollgate_ledger_postgres::check_url(url).map_err(|error| exit::as_usage(&error.into()))?;
+            Export::Postgres(tollgate_ledger_postgres::export(url)?)
+        }
+    })
+}
+
+/// The batches of a ledger.
+pub(crate) enum Export {
+    Folder(Box<tollgate_ledger_embedded::Export>),
+    Postgres(tollgate_ledger_postgres::Export),
+}
+
+impl Export {
+    /// Of those that were given, how many are without their credentials, because retention dropped these.
+    pub(crate) fn n_reduced(&self) -> u64 {
+        match self {
+            Self::Folder(export) => export.n_reduced(),
+            Self::Postgres(export) => export.n_reduced(),
+        }
+    }
+}
+
+impl Iterator for Export {
+    type Item = Result<Vec<u8>, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Folder(export) => export.next(),
+            Self::Postgres(export) => export.next(),
+        }
+    }
 }
 
 /// Checks everything in a ledger's folder. A collector may have it open.

@@ -302,6 +302,9 @@ fn everything_moves_and_the_folder_stays_as_it_is() {
     assert_eq!(moved.exit, Some(0), "{}{}", moved.stdout, moved.stderr);
     assert!(moved.stdout.starts_with("ok: "), "{}", moved.stdout);
     assert!(contents(Path::new(&place.dir)) == before, "the folder was changed");
+    let [here, there] = [&*place.dir, &place.cluster.url()].map(|location| run(&["export", location]));
+    assert!(here.exit == Some(0) && here == there, "{} / {}", here.stderr, there.stderr);
+    assert!(there.stderr.contains("without credentials"), "{}", there.stderr);
     let again = place.migrate();
     assert_eq!(again.exit, Some(0), "{}", again.stderr);
     assert!(again.stdout.contains("was moved to") && again.stdout.contains("before"), "{}", again.stdout);

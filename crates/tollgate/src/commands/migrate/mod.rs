@@ -16,7 +16,7 @@ use serde::Serialize;
 use tollgate_ledger_embedded::{Source, SourceGroups};
 use tollgate_ledger_postgres::{Standing, Target};
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::words::count;
 use crate::{ledger, output, progress};
 
@@ -123,8 +123,12 @@ fn migrate(source: &Source, url: &str) -> anyhow::Result<Outcome> {
         );
     }
     let started = Instant::now();
-    let n_records = move_all(source, groups, &mut target)?;
-    target.fold()?;
+    let n_records = move_all(source, groups, &mut target).map_err(|error| {
+        exit::with_hint(&error, "what is there stays; give the command again, and it goes on from there")
+    })?;
+    let bar = progress::Bar::spinning("folding");
+    target.fold(|| bar.tick())?;
+    bar.clear();
     let (first_group, last_group) = (mark.sequence + 1, source.end().sequence);
     let work = Work { first_group, last_group, n_records, seconds: started.elapsed().as_secs_f64() };
     let (here, there) = (source.reader(), target.reader());
@@ -173,7 +177,7 @@ fn table(outcome: &Outcome, dir: &Path, place: &str, out: &mut impl Write) -> st
         }
         Outcome::Differs(Difference { what, here, there }) => {
             writeln!(out, "differs: {what}: {here} in {}, {there} in {place}", dir.display())?;
-            return writeln!(out, "    the database stays closed to collectors");
+            return writeln!(out, "    no collector starts on the database; drop its schema to begin anew");
         }
     };
     let Figures { counts, n_meters, n_statuses, n_users, n_revoked, n_released } = figures;
