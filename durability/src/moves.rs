@@ -43,7 +43,7 @@ pub struct Report {
     records_a_second: f64,
 }
 
-/// Makes a ledger of so many batches, moves it with [`N_KILLS`] kills on the way, and compares what is there with what was recorded.
+/// Makes a ledger of so many batches, moves it with three kills on the way, and compares what is there with what was recorded.
 ///
 /// # Errors
 ///

@@ -329,32 +329,37 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn killed_at_any_moment_it_goes_on_and_nothing_is_there_twice() {
-    const N_KILLS: usize = 6;
-    let place = Place::new();
+    const N_KILLS: usize = 5;
+    const SERVER_KILL: usize = 2;
+    let mut place = Place::new();
     let sent = record(Path::new(&place.dir), 600, 75, 2);
     // Without an index too: one is made for the comparison.
     std::fs::remove_dir_all(Path::new(&place.dir).join("index")).expect("remove the index");
     let mut random = fastrand::Rng::with_seed(3);
     let url = place.cluster.url();
-    let mark = || {
-        let mark = place.cluster.psql("SELECT sequence FROM tollgate.moved WHERE NOT is_whole");
+    let mark = |cluster: &Cluster| {
+        let mark = cluster.psql("SELECT sequence FROM tollgate.moved WHERE NOT is_whole");
         mark.ok().and_then(|mark| mark.trim().parse::<u64>().ok())
     };
     let mut marks = Vec::new();
-    for _ in 0..N_KILLS {
-        let (before, deadline) = (mark(), Instant::now() + Duration::from_secs(30));
+    for kill in 0..N_KILLS {
+        let (before, deadline) = (mark(&place.cluster), Instant::now() + Duration::from_secs(30));
         let mut child = command(&place.arguments(&url)).stdout(Stdio::null()).spawn().expect("start");
-        // Now and then before it has done anything.
-        while random.u32(0..30) != 0 && mark() == before {
-            assert!(
-                Instant::now() < deadline && child.try_wait().expect("wait").is_none(),
-                "it is stuck or done"
-            );
+        // The first one before it has done much, the others in the middle of a part.
+        while kill != 0 && mark(&place.cluster) == before {
+            assert!(Instant::now() < deadline, "it comes no further");
         }
-        thread::sleep(Duration::from_millis(random.u64(0..100)));
-        child.kill().expect("kill");
-        child.wait().expect("wait");
-        marks.extend(mark());
+        thread::sleep(Duration::from_millis(random.u64(0..60)));
+        if kill == SERVER_KILL {
+            // The server, for once.
+            place.cluster.kill().expect("kill the server");
+            assert_eq!(child.wait().expect("wait").code(), Some(1));
+            place.cluster.resume().expect("start the server again");
+        } else {
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+        }
+        marks.extend(mark(&place.cluster));
         let opened = PostgresLedger::open(&url, tollgate_ledger_postgres::Options::default());
         if !marks.is_empty() {
             let refusal = opened.map(|_| ()).expect_err("no collector may have it").to_string();
