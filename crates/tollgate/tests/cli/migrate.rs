@@ -410,9 +410,14 @@ fn what_does_not_fit_is_refused() {
     let cut_short = place.migrate();
     assert_eq!(cut_short.exit, Some(1), "{}", cut_short.stdout);
     early.writer.record(vec![element(1, false)], time(0, 0)).expect_err("the move is not whole");
+    // One that does not know of moves goes by the versions.
+    let works_with =
+        || place.cluster.psql("SELECT max(works_with) FROM tollgate.versions").expect("versions");
+    assert_eq!(works_with().trim(), "2");
     place.cluster.psql("DROP RULE stop ON tollgate.moved").expect("drop it");
     let moved = place.migrate();
     assert_eq!(moved.exit, Some(0), "{}{}", moved.stdout, moved.stderr);
+    assert_eq!(works_with().trim(), "1");
     let outcomes = early.writer.record(vec![element(1, false), element(5 << 40, false)], time(0, 0));
     assert_eq!(outcomes.expect("record"), [Outcome::Duplicate, Outcome::Recorded]);
 }
