@@ -5,6 +5,7 @@
 //!   while the sender reads an [`endpoint`].
 //! - [`power`]: the power of a real file system ([`loop_disk`]) is cut while they post.
 //! - [`faults`]: each system call that changes a ledger's folder fails, or is the last, with [`strace`].
+//! - [`moves`]: `kill -9` of a migration from a folder into PostgreSQL.
 //! - [`cuts`]: power cuts on a simulated disk, by the million. [`lives`] is what one seed does.
 //! - [`flips`]: damage of every byte of a ledger's files.
 //!
@@ -31,6 +32,7 @@ pub mod flips;
 pub mod kills;
 pub mod lives;
 pub mod loop_disk;
+pub mod moves;
 pub mod power;
 pub mod proxy;
 pub mod strace;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tollgate_durability::evidence::{self, Row};
-use tollgate_durability::{cuts, deliveries, faults, flips, kills, loop_disk, power};
+use tollgate_durability::{cuts, deliveries, faults, flips, kills, loop_disk, moves, power};
 
 #[derive(Parser)]
 #[command(name = "tollgate-durability", bin_name = "cargo xtask durability", disable_help_subcommand = true)]
@@ -51,6 +51,12 @@ enum Part {
         #[arg(long, default_value_t = N_DELIVERY_CYCLES)]
         cycles: u64,
     },
+    /// Kill a migration from a folder into PostgreSQL
+    Migrate {
+        /// Batches of the ledger
+        #[arg(long, default_value_t = N_MOVED)]
+        batches: u64,
+    },
     /// Cut the power of a simulated disk
     Cuts {
         /// How often
@@ -86,6 +92,7 @@ const MEMORY: &str = "/dev/shm";
 const N_CYCLES: u64 = 2_000;
 const N_DELIVERY_CYCLES: u64 = 5_000;
 const N_REAL_CUTS: u64 = 1_000;
+const N_MOVED: u64 = 1_000_000;
 const N_CUTS: u64 = 10_000_000;
 
 fn main() -> Result<()> {
@@ -115,6 +122,12 @@ impl Run {
                  refuses and cuts connections and drops answers",
                 format!(" --cycles {cycles} --seed {seed}"),
                 deliveries::run(tollgate, &on_disk, *cycles, *seed).map(|report| report.to_string()),
+            ),
+            Part::Migrate { batches } => (
+                "migrate",
+                "`kill -9` of `tollgate migrate` three times on its way from a folder into PostgreSQL",
+                format!(" --batches {batches} --seed {seed}"),
+                moves::run(tollgate, &on_disk, *batches, *seed).map(|report| report.to_string()),
             ),
             Part::Cuts { cuts } => (
                 "cuts",

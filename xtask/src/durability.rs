@@ -21,7 +21,7 @@ const EVIDENCE: &str = "docs/evidence.md";
 
 /// The parts at the figures that they have by themselves.
 const AT_LENGTH: &[&[&str]] =
-    &[&["flips"], &["faults", "--pairs"], &["power"], &["kills"], &["deliveries"], &["cuts"]];
+    &[&["flips"], &["faults", "--pairs"], &["power"], &["kills"], &["deliveries"], &["migrate"], &["cuts"]];
 
 /// A file system in memory, on nearly every Linux.
 const MEMORY: &str = "/dev/shm";
@@ -30,6 +30,7 @@ const MEMORY: &str = "/dev/shm";
 const BRIEFLY: &[(&str, &[&str])] = &[
     ("durability: the program is killed under load", &["kills", "--cycles", "200"]),
     ("durability: sender and collector are killed", &["deliveries", "--cycles", "500"]),
+    ("durability: a migration into PostgreSQL is killed", &["migrate", "--batches", "50000"]),
     ("durability: simulated power cuts", &["cuts", "--cuts", "100000"]),
     ("durability: every byte of a ledger damaged", &["flips", "--one-bit"]),
     ("durability: a fault at every system call", &["faults"]),
@@ -61,7 +62,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, steps: &mut Steps) -
         let is_needed = |part: &str| runs.iter().any(|arguments| arguments[0] == part);
         let strace: &[Need] = if is_needed("faults") { &[STRACE] } else { &[] };
         let for_power = if is_needed("power") { FOR_POWER } else { &[] };
-        needs::ensure(&[strace, for_power].concat())
+        let postgres: &[Need] = if is_needed("migrate") { &[needs::POSTGRES] } else { &[] };
+        needs::ensure(&[strace, for_power, postgres].concat())
     })?;
     build(workspace, steps)?;
     for arguments in runs {

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["tollgate-collector", "tollgate-ledger-embedded", "tollgate-ledger-postgres", "tollgate-sender"],
     ),
     ("tollgate-bench", &["tollgate"]),
-    ("tollgate-durability", &["tollgate-ledger-embedded"]),
+    ("tollgate-durability", &["tollgate-ledger-embedded", "tollgate-ledger-postgres"]),
     ("xtask", &[]),
 ];
 

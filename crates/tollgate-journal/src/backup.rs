@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::attest::{self, AttestFile, Attested};
-use crate::format::{LOCK, NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number};
+use crate::format::{NEW_SEGMENT, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_number};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, Link};
 use crate::segment::{self, write_whole};
-use crate::{Checkpoint, Disk, DiskFile, Groups, JournalError, Lock, Progress, Reader};
+use crate::{Checkpoint, Claim, Disk, DiskFile, Groups, JournalError, Progress, Reader};
 
 /// What [`backup`] copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +35,12 @@ pub struct BackedUp {
 /// [`JournalError::Damaged`] when the journal is, with nothing but the sound part before it copied; or when a disk fails.
 pub fn backup(
     from: &Arc<dyn Disk>,
-    to: &dyn Disk,
+    to: &Arc<dyn Disk>,
     mut progress: impl FnMut(Progress),
 ) -> Result<BackedUp, JournalError> {
+    let claim = Claim::take(to.clone())?;
+    let to = &*claim.disk;
     let path = || to.folder().to_owned();
-    let _lock = match to.lock(LOCK).map_err(JournalError::disk("lock", path().join(LOCK)))? {
-        Lock::Held(lock) => lock,
-        Lock::Taken { pid } => return Err(JournalError::InUse { path: path(), pid }),
-    };
     let names = to.list().map_err(JournalError::disk("list the files of", path()))?;
     let is_ours =
         |name: &String| segment_number(name).is_some() || name == NEW_SEGMENT || name == attest::NAME;

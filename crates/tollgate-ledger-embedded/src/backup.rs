@@ -52,7 +52,7 @@ pub fn backup_disk(
     let source = open_to_read(from.clone())?;
     begin(&**to)?;
     let step = || format!("back up the ledger in {} to {}", from.folder().display(), to.folder().display());
-    let journal = tollgate_journal::backup(from, &**to, progress).map_err(at_read(step()))?;
+    let journal = tollgate_journal::backup(from, to, progress).map_err(at_read(step()))?;
     let copy = tollgate_journal::Reader::open(to.clone()).and_then(|copy| copy.expect_kind(source.kind()));
     let n_bytes = copy.and_then(|copy| copy.n_bytes()).map_err(at_read(step()))?;
     finish(&**to)?;

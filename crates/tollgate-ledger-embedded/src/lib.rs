@@ -9,6 +9,7 @@
 //! - [`export`] gives every recorded batch once, also while a collector has the ledger open.
 //! - [`verify`] proves that a folder holds what was recorded.
 //! - [`backup`] copies a ledger, also while a collector has it open; [`salvage`] makes a new one of what is intact of a damaged one.
+//! - [`Source`] gives everything that a ledger holds, for a move into another one.
 //! - [`Retention`] drops of old batches what is not needed for counting.
 //!
 //! What is not here: deciding whether a batch can be counted (that was decided before), HTTP, a clock.
@@ -33,6 +34,7 @@ mod reduce;
 mod replay;
 mod retention;
 mod salvage;
+mod source;
 mod target;
 mod verify;
 mod writer;
@@ -45,5 +47,6 @@ pub use loss::{Loss, SalvageReport, Stretch};
 pub use open::{EmbeddedLedger, OpenReport, Options};
 pub use retention::Retention;
 pub use salvage::{salvage, salvage_disk};
+pub use source::{Source, SourceGroups};
 pub use tollgate_journal::{Progress, Weakness};
 pub use verify::{VerifyReport, verify, verify_disk};

@@ -115,7 +115,7 @@ impl Check {
 }
 
 /// The index that is stored, if there is one.
-fn stored_index(disk: &Arc<dyn Disk>) -> Result<Option<(Index, Checkpoint)>, LedgerError> {
+pub(crate) fn stored_index(disk: &Arc<dyn Disk>) -> Result<Option<(Index, Checkpoint)>, LedgerError> {
     let failed = |error| LedgerError::new(Remedy::Retry, "open the index").because(error);
     let has_index = disk.list().map_err(failed)?.iter().any(|name| name == INDEX);
     if !has_index {

@@ -57,13 +57,13 @@ pub(crate) async fn run(pool: &Arc<Pool>, schema: &str) {
 
 /// The delta that was folded last. The next ones are those behind it, and behind the last of all the first.
 #[derive(Default)]
-struct Cursor {
+pub(crate) struct Cursor {
     model: Vec<u8>,
     place: i64,
 }
 
 /// Folds some deltas. `true` when there are probably more.
-async fn pass(pool: &Arc<Pool>, schema: &str, after: &mut Cursor) -> Result<bool, LedgerError> {
+pub(crate) async fn pass(pool: &Arc<Pool>, schema: &str, after: &mut Cursor) -> Result<bool, LedgerError> {
     const STEP: &str = "fold what was recorded";
     const LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('tollgate fold ' || $1, 0))";
     let mut lease = pool.lease().await?;
@@ -89,6 +89,15 @@ async fn pass(pool: &Arc<Pool>, schema: &str, after: &mut Cursor) -> Result<bool
         _ => Cursor::default(),
     };
     Ok(is_full)
+}
+
+/// Whether there is anything to fold.
+pub(crate) async fn is_any_left(pool: &Arc<Pool>) -> Result<bool, LedgerError> {
+    let mut lease = pool.lease().await?;
+    let step = "look whether all is folded";
+    let row = lease.session.row(step, "SELECT EXISTS (SELECT FROM deltas)", &[]).await?;
+    lease.give_back();
+    Ok(row.get(0))
 }
 
 async fn fold(session: &mut Session, rows: &[Row]) -> Result<(), LedgerError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use tollgate_ledger::{Entry, LedgerError, Outcome, Received};
+use tollgate_ledger::{Entry, LedgerError, MovedBatch, Outcome, Received};
 use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
 use tollgate_wire::Timestamp;
 use tracing::debug;
@@ -18,7 +18,7 @@ const TRIES_MAX: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Bits of a place that number the entries of one group.
-const INDEX_BITS: u32 = 20;
+pub(crate) const INDEX_BITS: u32 = 20;
 
 /// Entries of one group, at most.
 pub(crate) const GROUP_ENTRIES_MAX: usize = 1 << INDEX_BITS;
@@ -159,11 +159,14 @@ async fn attempt(
 }
 
 /// A batch that is recorded if its id is new.
-struct Candidate<'a> {
-    batch: &'a Admitted,
+pub(crate) struct Candidate<'a> {
+    pub(crate) batch: &'a Admitted,
+    /// As it was recorded first, here or in the ledger that it comes from.
+    digest: Digest,
+    is_reduced: bool,
     model: Vec<u8>,
     batch_key: Vec<u8>,
-    place: i64,
+    pub(crate) place: i64,
     received: SystemTime,
 }
 
@@ -171,25 +174,33 @@ impl<'a> Candidate<'a> {
     fn new(item: &'a Item, place: i64) -> Self {
         let batch = item.entry.batch().expect("candidates are batches");
         let (model, batch_key) = stored(batch.id());
-        Self { batch, model, batch_key, place, received: time(item.received) }
+        let received = time(item.received);
+        Self { batch, digest: batch.digest(), is_reduced: false, model, batch_key, place, received }
     }
 
-    fn key(&self) -> (&[u8], &[u8]) {
+    pub(crate) fn moved(moved: &'a MovedBatch, place: i64) -> Self {
+        let MovedBatch { batch, digest, is_reduced, received } = moved;
+        let (model, batch_key) = stored(batch.id());
+        let received = time(*received);
+        Self { batch, digest: *digest, is_reduced: *is_reduced, model, batch_key, place, received }
+    }
+
+    pub(crate) fn key(&self) -> (&[u8], &[u8]) {
         (&self.model, &self.batch_key)
     }
 }
 
 /// Begins a transaction, unless one is open, with the insertion of those that are new: so many.
-async fn insert(
+pub(crate) async fn insert(
     session: &mut Session,
     candidates: &[Candidate<'_>],
     begin: bool,
 ) -> Result<usize, LedgerError> {
     const STEP: &str = "record batches";
     const INSERT: &str = "-- record batches
-        INSERT INTO batches (model, batch, place, digest, received, unit, body)
+        INSERT INTO batches (model, batch, place, digest, received, unit, body, is_reduced)
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bytea[], $5::timestamptz[], $6::text[],
-            $7::bytea[])
+            $7::bytea[], $8::boolean[])
         ON CONFLICT (model, batch) DO NOTHING RETURNING place";
     let mut n_inserted = 0;
     let mut must_begin = begin;
@@ -207,13 +218,13 @@ async fn insert(
         let models: Vec<&[u8]> = chunk.iter().map(|candidate| &*candidate.model).collect();
         let batches: Vec<&[u8]> = chunk.iter().map(|candidate| &*candidate.batch_key).collect();
         let places: Vec<i64> = chunk.iter().map(|candidate| candidate.place).collect();
-        let digests: Vec<_> = chunk.iter().map(|candidate| candidate.batch.digest().0).collect();
-        let digests: Vec<&[u8]> = digests.iter().map(|digest| &digest[..]).collect();
+        let digests: Vec<&[u8]> = chunk.iter().map(|candidate| &candidate.digest.0[..]).collect();
         let received: Vec<SystemTime> = chunk.iter().map(|candidate| candidate.received).collect();
         let units: Vec<_> = chunk.iter().map(|candidate| text::stored(candidate.batch.unit_name())).collect();
         let bodies: Vec<&[u8]> = chunk.iter().map(|candidate| candidate.batch.body()).collect();
-        let parameters: [crate::session::Parameter<'_>; 7] =
-            [&models, &batches, &places, &digests, &received, &units, &bodies];
+        let are_reduced: Vec<bool> = chunk.iter().map(|candidate| candidate.is_reduced).collect();
+        let parameters: [crate::session::Parameter<'_>; 8] =
+            [&models, &batches, &places, &digests, &received, &units, &bodies, &are_reduced];
         n_inserted += if must_begin {
             session.begin(STEP, INSERT, &parameters).await?.len()
         } else {
@@ -245,7 +256,7 @@ async fn find(
 }
 
 /// Ends the transaction, with what the new batches come to. From then on all of it is durable.
-async fn commit(session: &mut Session, new: &[(&Admitted, i64)]) -> Result<(), LedgerError> {
+pub(crate) async fn commit(session: &mut Session, new: &[(&Admitted, i64)]) -> Result<(), LedgerError> {
     const STEP: &str = "commit a group";
     if new.is_empty() {
         // IMPORTANT: also when nothing was written, so that whoever is acknowledged as a duplicate waited for its first copy.
@@ -312,7 +323,7 @@ pub(crate) async fn release(
     Ok(Outcome::Recorded)
 }
 
-fn time(time: Timestamp) -> SystemTime {
+pub(crate) fn time(time: Timestamp) -> SystemTime {
     let epoch = SystemTime::UNIX_EPOCH;
     let seconds = Duration::from_secs(time.unix_seconds().unsigned_abs());
     let whole = if time.unix_seconds() < 0 { epoch - seconds } else { epoch + seconds };

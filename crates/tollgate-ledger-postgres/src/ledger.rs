@@ -12,7 +12,7 @@ use crate::reader::PostgresReader;
 use crate::record::PostgresWriter;
 use crate::runtime::Calls;
 use crate::server::{self, Server};
-use crate::{schema, tls};
+use crate::{schema, target, tls};
 
 /// A ledger in PostgreSQL. Any number of processes may have the same one open.
 #[derive(Debug)]
@@ -64,9 +64,7 @@ impl PostgresLedger {
     ///
     /// When the database cannot be reached, would not keep what it acknowledges, or has tables that this version does not know.
     pub fn open(url: &str, options: Options) -> Result<(Ledger, OpenReport), LedgerError> {
-        let location: Location = url.parse()?;
-        let calls = Calls::start()?;
-        let connector = Arc::new(Connector::new(location.clone(), tls::connector(&location)?));
+        let (location, calls, connector) = connect(url)?;
         let pool = |n_sessions_max| Pool::new(connector.clone(), n_sessions_max);
         let writing = pool(options.n_recording_max.max(1));
         let opening = writing.clone();
@@ -75,6 +73,7 @@ impl PostgresLedger {
             let mut lease = opening.lease().await?;
             let server = server::check(&mut lease.session).await?;
             let is_new = schema::migrate(&mut lease.session, &name, server.is_citus).await?;
+            target::check_whole(&mut lease.session).await?;
             lease.give_back();
             Ok((server, is_new))
         })?;
@@ -97,4 +96,11 @@ impl PostgresLedger {
         let Server { version, synchronous_commit, is_citus } = server;
         Ok((ledger, OpenReport { is_new, server_version: version, is_citus, synchronous_commit }))
     }
+}
+
+/// What is needed to reach the database, and nothing done with it yet.
+pub(crate) fn connect(url: &str) -> Result<(Location, Calls, Arc<Connector>), LedgerError> {
+    let location: Location = url.parse()?;
+    let connector = Arc::new(Connector::new(location.clone(), tls::connector(&location)?));
+    Ok((location, Calls::start()?, connector))
 }

@@ -8,7 +8,8 @@
 //! - `record` takes a group, splits it into lanes and makes each durable in one transaction (`lane`): the ids that are
 //!   new, what their batches come to (`delta`), what is set aside (`quarantine`), what operators decided (`acts`).
 //! - `fold` moves deltas into tables that answer quickly, beside the recording.
-//! - `reader` answers questions, from both.
+//! - `target` takes all that another ledger holds.
+//! - `reader` answers questions, from both; `export` gives every batch.
 //!
 //! Distribution, replication and failover are the database's. Nothing here knows files or HTTP, nothing is kept in memory
 //! that another collector would have to know, and nothing that decides is read from a replica: every connection is to a
@@ -21,6 +22,7 @@ mod acts;
 pub mod cluster;
 mod delta;
 mod error;
+mod export;
 mod fold;
 mod key;
 mod lane;
@@ -34,8 +36,11 @@ mod runtime;
 mod schema;
 mod server;
 mod session;
+mod target;
 mod text;
 mod tls;
 
+pub use export::{Export, export};
 pub use ledger::{OpenReport, Options, PostgresLedger};
 pub use location::{check_url, redacted};
+pub use target::{Standing, Target};

@@ -20,24 +20,33 @@ struct Migration {
     everywhere: &'static [&'static str],
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    works_with: 1,
-    sql: include_str!("migrations/0001.sql"),
-    distributed: &[
-        "batches",
-        "deltas",
-        "models",
-        "units",
-        "series",
-        "usage",
-        "totals",
-        "quarantine",
-        "statuses",
-        "declared",
-    ],
-    everywhere: &["revoked"],
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        works_with: 1,
+        sql: include_str!("migrations/0001.sql"),
+        distributed: &[
+            "batches",
+            "deltas",
+            "models",
+            "units",
+            "series",
+            "usage",
+            "totals",
+            "quarantine",
+            "statuses",
+            "declared",
+        ],
+        everywhere: &["revoked"],
+    },
+    Migration {
+        version: 2,
+        works_with: 1,
+        sql: include_str!("migrations/0002.sql"),
+        distributed: &[],
+        everywhere: &[],
+    },
+];
 
 /// The version that this code knows.
 fn newest() -> i32 {

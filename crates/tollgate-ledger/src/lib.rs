@@ -3,6 +3,7 @@
 //! - [`Writer`] is the write half. It takes groups of [`Entry`] and gives an [`Outcome`] for each, once it is durable.
 //! - [`Act`] is what operators decide; it is recorded in one order with the batches.
 //! - [`Reader`] is the read half: counts, models, usage, batches, quarantine, statuses set by hand.
+//! - [`Moved`] is what a ledger holds, record by record, on its way into another one.
 //! - [`LedgerError`] says with [`Remedy`] what a caller can do when one of them fails.
 //! - [`MemoryLedger`] is the contract in its simplest form: the reference that others are compared with, and a ledger
 //!   for tests. It forgets everything with the process, so nothing durable is built on it.
@@ -16,6 +17,7 @@ mod act;
 pub mod conformance;
 mod error;
 mod memory;
+mod moved;
 mod outcome;
 mod read;
 mod write;
@@ -23,6 +25,7 @@ mod write;
 pub use act::{Act, HandStatus};
 pub use error::{BadCursor, BodyDropped, LedgerError, Remedy, chain};
 pub use memory::MemoryLedger;
+pub use moved::{Mark, Moved, MovedBatch, MovedElement, MovedGroups};
 pub use outcome::Outcome;
 pub use read::{
     BatchItem, BatchPage, BatchSelect, Counts, MeterTotal, ModelSummary, Ownership, Page, QuarantineItem,

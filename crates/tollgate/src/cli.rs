@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, backup, check, completions, config, credential, demo, export, man, meter_status, models,
+    agent, backup, check, completions, config, credential, demo, export, man, meter_status, migrate, models,
     quarantine, record, salvage, send, serve, spool, status, usage, verify,
 };
 
@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Export(export::Args),
     Backup(backup::Args),
     Salvage(salvage::Args),
+    Migrate(migrate::Args),
     Record(record::Args),
     Send(send::Args),
     Spool(spool::Args),

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use tollgate_ledger::{Ledger, LedgerError};
 use tollgate_ledger_embedded::{
-    BackupReport, EmbeddedLedger, Export, OpenReport, Options, Retention, SalvageReport, VerifyReport,
+    BackupReport, EmbeddedLedger, OpenReport, Options, Retention, SalvageReport, Source, VerifyReport,
 };
-use tollgate_ledger_postgres::PostgresLedger;
+use tollgate_ledger_postgres::{PostgresLedger, Standing, Target};
 use tollgate_wire::Timestamp;
 use tracing::{info, warn};
 
@@ -82,9 +82,42 @@ pub(crate) fn open_folder(dir: &Path) -> anyhow::Result<Ledger> {
     Ok(EmbeddedLedger::open(dir, Options::default())?.0)
 }
 
-/// Every recorded batch of the ledger in a folder, once, as canonical JSON. A collector may have it open.
-pub(crate) fn export(dir: &Path) -> anyhow::Result<Export> {
-    Ok(tollgate_ledger_embedded::export(dir)?)
+/// Every recorded batch of a ledger, once, as canonical JSON. Collectors may have it open.
+pub(crate) fn export(location: &Location) -> anyhow::Result<Export> {
+    Ok(match location {
+        Location::Folder(dir) => Export::Folder(Box::new(tollgate_ledger_embedded::export(dir)?)),
+        Location::Postgres(url) => {
+            tollgate_ledger_postgres::check_url(url).map_err(|error| exit::as_usage(&error.into()))?;
+            Export::Postgres(tollgate_ledger_postgres::export(url)?)
+        }
+    })
+}
+
+/// The batches of a ledger.
+pub(crate) enum Export {
+    Folder(Box<tollgate_ledger_embedded::Export>),
+    Postgres(tollgate_ledger_postgres::Export),
+}
+
+impl Export {
+    /// Of those that were given, how many are without their credentials, because retention dropped these.
+    pub(crate) fn n_reduced(&self) -> u64 {
+        match self {
+            Self::Folder(export) => export.n_reduced(),
+            Self::Postgres(export) => export.n_reduced(),
+        }
+    }
+}
+
+impl Iterator for Export {
+    type Item = Result<Vec<u8>, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Folder(export) => export.next(),
+            Self::Postgres(export) => export.next(),
+        }
+    }
 }
 
 /// Checks everything in a ledger's folder. A collector may have it open.
@@ -103,6 +136,16 @@ pub(crate) fn backup(dir: &Path, target: &Path, bar: &progress::Bar) -> anyhow::
 pub(crate) fn salvage(dir: &Path, target: &Path, bar: &progress::Bar) -> anyhow::Result<SalvageReport> {
     let options = Options::default();
     Ok(tollgate_ledger_embedded::salvage(dir, target, options, |n_batches| bar.set_count(n_batches))?)
+}
+
+/// Opens the ledger in a folder to move it, and nobody else can meanwhile.
+pub(crate) fn source(dir: &Path, bar: &progress::Bar) -> anyhow::Result<Source> {
+    Source::open(dir, |done| bar.set(done.n_bytes, done.n_bytes_total)).map_err(|error| explained(error, dir))
+}
+
+/// Opens the ledger in a database to move another one into it, and tells how far that has come.
+pub(crate) fn target(url: &str) -> anyhow::Result<(Target, Standing)> {
+    Ok(Target::open(url)?)
 }
 
 /// With what to do when the ledger is damaged.
@@ -163,5 +206,19 @@ pub(crate) fn folder(location: &str) -> anyhow::Result<PathBuf> {
             "read a ledger in PostgreSQL: this command reads a folder; PostgreSQL has tools of its own, such as pg_dump"
                 .to_owned(),
         )),
+    }
+}
+
+/// The URL of a database that a location names.
+pub(crate) fn database(location: &str) -> anyhow::Result<String> {
+    match Location::of(location)? {
+        Location::Postgres(url) => {
+            tollgate_ledger_postgres::check_url(&url).map_err(|error| exit::as_usage(&error.into()))?;
+            Ok(url)
+        }
+        Location::Folder(dir) => Err(exit::usage(format!(
+            "move a ledger to {}: that is a folder; name a database, such as postgres://tollgate@db/tollgate",
+            dir.display()
+        ))),
     }
 }

@@ -27,6 +27,14 @@ impl Bar {
         Self(bar.with_style(ProgressStyle::with_template(style).expect("the template above is well formed")))
     }
 
+    /// For work of which only is known that it goes on.
+    pub(crate) fn spinning(what: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(what);
+        Self(bar.with_style(
+            ProgressStyle::with_template("{spinner} {msg}").expect("the template above is well formed"),
+        ))
+    }
+
     /// For so many batches.
     pub(crate) fn up_to(what: &'static str, n_batches: u64) -> Self {
         let bar = ProgressBar::new(n_batches).with_message(what);
@@ -37,6 +45,11 @@ impl Bar {
     /// One batch more.
     pub(crate) fn count(&self) {
         self.0.inc(1);
+    }
+
+    /// It goes on.
+    pub(crate) fn tick(&self) {
+        self.0.tick();
     }
 
     /// So many batches in all.

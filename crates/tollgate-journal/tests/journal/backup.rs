@@ -27,7 +27,7 @@ fn journal() -> SimDisk {
 }
 
 fn copy(from: &SimDisk, to: &SimDisk) -> Result<BackedUp, JournalError> {
-    backup(&from.shared(), to, |_| {})
+    backup(&from.shared(), &to.shared(), |_| {})
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_copy_is_the_journal_up_to_its_last_whole_group() {
     bytes.extend_from_slice(b"\xF5GR\xF6 and no more");
     from.set_contents(last, &bytes);
     let mut covered = None;
-    let backed_up = backup(&from.shared(), &to, |progress| covered = Some(progress)).expect("a copy");
+    let backed_up = backup(&from.shared(), &to.shared(), |progress| covered = Some(progress)).expect("a copy");
     let covered = covered.expect("progress");
     assert_eq!(covered.n_bytes + 16, covered.n_bytes_total);
     assert_eq!((backed_up.n_segments, backed_up.n_groups), (3, 12));
@@ -186,7 +186,7 @@ fn a_journal_is_copied_while_it_is_appended_to_and_compacted() {
         for copy in 0.. {
             let was_done = is_done.load(Ordering::Acquire);
             let to = disk(copy.to_string());
-            let backed_up = backup(&from, &*to, |_| {}).expect("a copy");
+            let backed_up = backup(&from, &to, |_| {}).expect("a copy");
             let verified = verify(&to, |_, _| {}).expect("intact");
             assert_eq!((verified.end, verified.n_groups), (backed_up.end, backed_up.n_groups));
             assert!(n_groups <= backed_up.n_groups);

@@ -69,6 +69,14 @@ impl Acts {
         self.declared.get(model_uuid).map(|user| &**user)
     }
 
+    pub(crate) fn users(&self) -> &BTreeMap<Box<str>, Box<str>> {
+        &self.declared
+    }
+
+    pub(crate) fn revoked(&self) -> &BTreeSet<Box<str>> {
+        &self.revoked
+    }
+
     pub(crate) fn is_released(&self, quarantine_id: u64) -> bool {
         self.released.contains(&quarantine_id)
     }

@@ -14,4 +14,5 @@ mod refused;
 mod reopen;
 mod retention;
 mod salvage;
+mod source;
 mod usage;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use tokio_postgres::Row;
-use tollgate_ledger::{BadCursor, BatchItem, BatchPage, BatchSelect, LedgerError, Page, Remedy};
+use tollgate_ledger::{BadCursor, BatchItem, BatchPage, BatchSelect, BodyDropped, LedgerError, Page, Remedy};
 use tollgate_rules::{Admitted, BatchId, Digest};
 use tollgate_wire::Timestamp;
 
@@ -21,11 +21,15 @@ pub(super) struct One(pub(super) BatchId);
 
 impl AsyncQuestion<Option<Vec<u8>>> for One {
     async fn ask(self, session: &mut Session) -> Result<Option<Vec<u8>>, LedgerError> {
-        const FIND: &str = "SELECT digest, body FROM batches WHERE model = $1 AND batch = $2";
+        const FIND: &str = "SELECT digest, body, is_reduced FROM batches WHERE model = $1 AND batch = $2";
         let Self(id) = self;
         let (model, batch) = (key::pack(&id.model_uuid), key::pack(&id.batch_uuid));
         let rows = session.query("read a batch", FIND, &[&model, &batch]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
+        if row.get(2) {
+            let step = format!("read batch {:?} of model {:?}", id.batch_uuid, id.model_uuid);
+            return Err(LedgerError::new(Remedy::Repair, step).because(BodyDropped));
+        }
         let body: Vec<u8> = row.get(1);
         if Digest::of(&body) != digest(row.get(0))? {
             return Err(damaged(format!("read batch {id:?}: its body is not the one that was recorded")));

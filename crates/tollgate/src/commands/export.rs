@@ -11,20 +11,21 @@ use crate::{ledger, output, progress};
 
 /// Prints every recorded batch once.
 ///
-/// Reads the folder itself, so it works with and without a collector that has it open; what is recorded meanwhile
-/// may be in the output or not. Where retention dropped the credentials of old batches they are null, and standard error
+/// Reads the folder or the database itself, so it works with and without collectors that have it open; what is recorded
+/// meanwhile may be in the output or not. Where retention dropped the credentials of old batches they are null, and standard error
 /// says of how many.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   tollgate export /var/lib/tollgate > batches.jsonl
   tollgate export /var/lib/tollgate | zstd > batches.jsonl.zst
+  tollgate export postgres://tollgate@db.example.com/tollgate > batches.jsonl
   tollgate export ./tollgate-ledger | jq -r '.metrics[] | [.key, .value] | @csv'
 
 Exit codes: 0 everything was printed, 1 the ledger is damaged or cannot be read, 2 wrong usage")]
 pub(crate) struct Args {
-    /// The ledger's folder.
-    #[arg(value_name = "LEDGER")]
+    /// The ledger's folder, or the URL of its database. With a password, name it in the environment.
+    #[arg(value_name = "LEDGER", env = "TOLLGATE_LEDGER_LOCATION", hide_env_values = true)]
     location: String,
     /// How batches are written.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -40,12 +41,12 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let dir = ledger::folder(&args.location)?;
+    let location = ledger::Location::of(&args.location)?;
     let Format::Jsonl = args.format;
     let mut out = output::stdout();
     // A bar between the lines of a terminal would only be in the way.
     let bar = (!std::io::stdout().is_terminal()).then(|| progress::Bar::of_batches("exporting"));
-    let mut bodies = ledger::export(&dir)?;
+    let mut bodies = ledger::export(&location)?;
     for body in bodies.by_ref() {
         let mut body = body?;
         body.push(b'\n');

@@ -13,6 +13,7 @@ pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod man;
 pub(crate) mod meter_status;
+pub(crate) mod migrate;
 pub(crate) mod models;
 pub(crate) mod quarantine;
 pub(crate) mod record;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Salvage(args) => salvage::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Spool(args) => spool::run(&args),

@@ -8,6 +8,7 @@ mod credential;
 mod decide;
 mod demo;
 mod help;
+mod migrate;
 mod postgres;
 mod sending;
 mod serve;

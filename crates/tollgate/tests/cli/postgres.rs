@@ -181,7 +181,7 @@ fn what_cannot_work_is_told_before_anything_is_done() {
     assert_eq!(refused.exit, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("connect to the database"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
-    let refused = run(&["export", "postgres://x:hunter2@127.0.0.1:1/x"]);
+    let refused = run(&["backup", "postgres://x:hunter2@127.0.0.1:1/x", "./copy"]);
     assert_eq!(refused.exit, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("pg_dump"), "{}", refused.stderr);
 }

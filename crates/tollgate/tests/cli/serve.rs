@@ -173,7 +173,7 @@ fn what_cannot_work_is_wrong_usage() {
         assert_eq!(run.exit, Some(2), "{args:?}: {}", run.stderr);
         assert!(run.stderr.contains(reason), "{args:?}: {}", run.stderr);
     }
-    assert_eq!(run(&["export", "postgres://db/x"]).exit, Some(2));
+    assert_eq!(run(&["backup", "postgres://db/x", "./copy"]).exit, Some(2));
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Found {
     /// Reads every batch in the folder, and the quarantine. The collector must have stopped.
     pub(super) fn read(dir: &Path) -> anyhow::Result<Self> {
         let mut found = Self::default();
-        for body in ledger::export(dir)? {
+        for body in ledger::export(&ledger::Location::Folder(dir.to_owned()))? {
             found.add(&body?)?;
         }
         let reader = ledger::open_folder(dir)?.reader;
