@@ -16,7 +16,7 @@
 //! `docs/ledger-format.md` has the bytes and the argument for their safety.
 //!
 //! Reading order: `record` (the bytes of a record), `index` (what is derived), `plan` (what becomes of a group, a pure
-//! function), `writer` and `reader` (the halves), `open`, `retention`, `salvage`.
+//! function), `writer` and `reader` (the halves), `open`, `retention`, `salvage`, `source`.
 
 mod act;
 mod backup;
