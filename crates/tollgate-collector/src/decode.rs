@@ -108,11 +108,21 @@ impl Decoded {
     }
 }
 
+/// Reserves until this much is held.
 pub(crate) fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
-    reservation.grow_to(n_bytes).map_err(|error| match error {
+    reservation.grow_to(n_bytes).map_err(refusal)
+}
+
+/// Reserves so much more.
+pub(crate) fn reserve_more(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
+    reservation.grow_by(n_bytes).map_err(refusal)
+}
+
+fn refusal(error: BudgetError) -> Problem {
+    match error {
         BudgetError::Spent => Problem::Overloaded { what: "bytes" },
         BudgetError::NeverEnough { bytes_max } => Problem::TooManyMetrics { bytes_max },
-    })
+    }
 }
 
 /// The document as text, and how many bytes it takes with the text that is made of it when it has to be repaired: three for each

@@ -37,9 +37,7 @@ impl Calls {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = sync_channel(1);
         self.spawn(async move {
-            let outcome = timeout(CALL_TIME_MAX, call).await;
-            let outcome =
-                outcome.unwrap_or_else(|elapsed| Err(LedgerError::new(Remedy::Retry, step).because(elapsed)));
+            let outcome = in_time(step, call).await;
             // Who asked waits below.
             answer.send(outcome).ok();
         });
@@ -51,6 +49,15 @@ impl Calls {
         let runtime = self.runtime.as_ref().expect("it is taken only by drop");
         runtime.spawn(task);
     }
+}
+
+/// The same, given up when it takes longer than a call may.
+pub(crate) async fn in_time<T>(
+    step: &'static str,
+    work: impl Future<Output = Result<T, LedgerError>>,
+) -> Result<T, LedgerError> {
+    let outcome = timeout(CALL_TIME_MAX, work).await;
+    outcome.unwrap_or_else(|elapsed| Err(LedgerError::new(Remedy::Retry, step).because(elapsed)))
 }
 
 impl Drop for Calls {
