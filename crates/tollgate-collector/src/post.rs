@@ -18,7 +18,7 @@ use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
 use crate::claims::Claim;
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
-use crate::decode::{Decoded, decode, reserve_more};
+use crate::decode::{Decoded, decode};
 use crate::decompress::{Encoding, decompress};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
@@ -217,7 +217,7 @@ impl Decider {
         });
         let n_metrics = n_metrics.collect();
         let claim = Claim::new(self.terms.policy.clone(), &entries, received);
-        reserve_more(&mut reservation, claim.n_bytes())?;
+        reservation.grow_by(claim.n_bytes())?;
         let request = self.preparer.prepare(entries, received);
         Ok(Decided { request, received, n_metrics, claim, posted, reservation })
     }
