@@ -52,7 +52,7 @@ type Amounts = BTreeMap<(String, BTreeMap<String, String>), Amount>;
 ///
 /// With nothing known it is the first time, and gives no counts: what the counters stand at was before. From then on a series that was not there
 /// before counts from zero. A counter that is lower than it was has begun anew, as have all when the process did, also those that come later; then all
-/// of it counts.
+/// of it counts. What a page has twice counts as the first of them.
 fn count_on(
     mapping: &Mapping,
     samples: &[Sample],
@@ -69,10 +69,11 @@ fn count_on(
     let mut next = Known { process_start, scraped_ms: now_ms, ..Known::default() };
     for (sample, value) in meant(mapping, samples) {
         let series = series(sample);
-        if next.counters.insert(series.clone(), value.to_string()).is_some() {
+        if next.counters.contains_key(&series) {
             debug!(metric = sample.metric, series, "is there twice; the first counts");
             continue;
         }
+        next.counters.insert(series.clone(), value.to_string());
         let last = known_still.and_then(|known| known.counters.get(&series));
         let last = last.and_then(|last| Amount::parse(last)).unwrap_or_default();
         let grown = if value < last { Some(value) } else { value.minus(last) };
@@ -362,7 +363,10 @@ mod tests {
 
     #[test]
     fn a_series_that_is_there_twice_counts_once() {
-        assert_eq!(run(&mapping("c", MetricKind::Counter, &[]), &["c 1\nc 1", "c 3\nc 3"]), ["", "m-c[]=2"]);
+        let counter = mapping("c", MetricKind::Counter, &[]);
+        assert_eq!(run(&counter, &["c 1\nc 1", "c 3\nc 3"]), ["", "m-c[]=2"]);
+        assert_eq!(run(&counter, &["c 10\nc 1", "c 12\nc 1", "c 12\nc 1"]), ["", "m-c[]=2", ""]);
+        assert_eq!(run(&counter, &["c 1\nc 10", "c 1\nc 12", "c 2\nc 12"]), ["", "", "m-c[]=1"]);
     }
 
     #[test]
