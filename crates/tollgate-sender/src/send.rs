@@ -200,7 +200,12 @@ impl<T: Transport> Sender<T> {
 
     /// What goes out next; `None` when everything has been sent once in this round.
     fn next_chunk(&mut self, lap: &mut Lap) -> Result<Option<Chunk>, SpoolError> {
-        if let Some(chunk) = self.unsent.pop_front() {
+        while let Some(chunk) = self.unsent.pop_front() {
+            // Somebody may have given some up since they were read.
+            let chunk = self.spool.with_core(|core| chunk.without(|number| core.state.done.contains(number)));
+            if chunk.is_empty() {
+                continue;
+            }
             if chunk.len() <= self.n_batches_now {
                 return Ok(Some(chunk));
             }

@@ -115,6 +115,23 @@ fn a_refused_batch_is_sent_again_or_given_up_when_somebody_says_so() {
 }
 
 #[test]
+fn what_is_given_up_between_two_attempts_is_not_sent_again() {
+    let (_disk, _clock, spool) = spool_of(3);
+    let collector = Collector::default();
+    collector.with(|script| script.acts = vec![Act::Refuse, Act::Refuse]);
+    let mut sender = sender(&spool, &collector);
+    round(&mut sender);
+    assert_eq!(spool.release(Some(&["b2".to_owned()]), Release::GiveUp).expect("release"), 1);
+    round(&mut sender);
+    let rest = ["b1", "b3"].map(str::to_owned);
+    assert_eq!(spool.release(Some(&rest), Release::GiveUp).expect("release"), 2);
+    assert_eq!(round(&mut sender), (0, 0));
+    assert_eq!(collector.requests(), ["b1 b2 b3", "b1 b3"]);
+    spool.record(batch("later")).expect("record");
+    assert_eq!(round(&mut sender), (1, 1));
+}
+
+#[test]
 fn a_batch_that_cannot_be_taken_is_found_and_passed_by() {
     let (_disk, _clock, spool) = spool_of(9);
     let collector = Collector::default();
