@@ -453,9 +453,10 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings, failed: &Arc<No
         let mut ticks = tokio::time::interval(Duration::from_secs(endpoint.every_seconds.max(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::spawn(async move {
+            let mut told = BTreeSet::new();
             loop {
                 ticks.tick().await;
-                match scrape::scrape(&client, &endpoint, &source, &spool).await {
+                match scrape::scrape(&client, &endpoint, &source, &spool, &mut told).await {
                     Ok(n_readings) => debug!(url = endpoint.url, n_readings, "read an endpoint"),
                     Err(error) => {
                         warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint");

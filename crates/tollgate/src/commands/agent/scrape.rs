@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::amount::Amount;
 use super::exposition::{self, Sample};
 use super::settings::{Mapping, MetricKind, Scrape};
+use crate::sending;
 use crate::words::count;
 
 /// How long an endpoint may take.
@@ -159,12 +160,34 @@ pub(crate) fn forget_all_but(notes: &BTreeSet<String>, spool: &Spool) -> Result<
     spool.forget_notes(|key| key.starts_with(NOTE) && !notes.contains(key))
 }
 
+/// The readings of what was read, and what cannot be one: its meter, and why.
+///
+/// A reading that could not count would take all that is in its batch with it.
+fn readings(amounts: Amounts, source: &Source, now: Timestamp) -> (Vec<Reading>, Vec<(String, String)>) {
+    let (mut readings, mut left_out) = (Vec::new(), Vec::new());
+    for ((key, labels), amount) in amounts {
+        // A meter cannot go below zero.
+        if amount < Amount::default() {
+            continue;
+        }
+        let metric = Metric { key, value: amount.to_string(), time: now, labels };
+        match sending::check_batch(&source.batch(vec![metric.clone()], now)) {
+            Ok(()) => readings.push(reading(source, metric, now)),
+            Err(error) => left_out.push((metric.key, format!("{error:#}"))),
+        }
+    }
+    (readings, left_out)
+}
+
 /// Reads an endpoint once, and keeps what it says. Gives how many readings that made.
+///
+/// `told` are the meters of which it was said that something of them is left out.
 pub(crate) async fn scrape(
     client: &reqwest::Client,
     scrape: &Scrape,
     source: &Source,
     spool: &Spool,
+    told: &mut BTreeSet<String>,
 ) -> anyhow::Result<usize> {
     let text = fetch(client, &scrape.url).await?;
     let (samples, n_unread) = exposition::parse(&text);
@@ -190,13 +213,17 @@ pub(crate) async fn scrape(
             notes.push((key, serde_json::to_string(&next).context("write what is known of its counters")?));
         }
     }
-    let readings = amounts.into_iter().filter_map(|((meter, labels), amount)| {
-        // A meter cannot go below zero.
-        let value = amount.to_string();
-        let metric = Metric { key: meter, value, time: now, labels };
-        (Amount::default() <= amount).then(|| reading(source, metric, now))
-    });
-    let readings: Vec<Reading> = readings.collect();
+    let (readings, left_out) = readings(amounts, source, now);
+    for (meter, reason) in left_out {
+        let url = &scrape.url;
+        match told.insert(meter.clone()) {
+            true => warn!(
+                url,
+                meter, reason, "left out a reading that no collector could count; this is said once"
+            ),
+            false => debug!(url, meter, reason, "left out a reading that no collector could count"),
+        }
+    }
     let n_readings = readings.len();
     let spool = spool.clone();
     // In one record: what was counted is never counted again, and never lost.
@@ -418,6 +445,36 @@ mod tests {
             )
         };
         assert_eq!(run(&only_posts, &[&text(1), &text(4)]), ["", "m-c[\"1\"]=6"]);
+    }
+
+    #[test]
+    fn a_reading_that_could_not_count_is_left_out_and_the_others_stay() {
+        let labelled = |metric: &str, label: &str| format!("{metric}{{az=\"{label}\"}} 2\n");
+        let long = "x".repeat(16 * 1024);
+        let text = [
+            labelled("c", "a"),
+            labelled("c", &long),
+            labelled("d", "b"),
+            // One has many digits before the point, and one many behind.
+            "e{n=\"1\"} 1234567890123\ne{n=\"2\"} 0.000000000000000001\n".to_owned(),
+        ];
+        let samples = exposition::parse(&text.concat()).0;
+        let mut amounts = Amounts::new();
+        for metric in ["c", "d", "e"] {
+            let mapping = mapping(metric, MetricKind::Counter, &["az"]);
+            count_on(&mapping, &samples, Some(&Known::default()), 0, &mut amounts);
+        }
+        let source = Source { model: "m".to_owned(), ..Source::default() };
+        let (taken, left_out) = readings(amounts.clone(), &source, Timestamp::default());
+        let taken: Vec<(String, String)> =
+            taken.into_iter().map(|reading| (reading.metric.key, reading.metric.value)).collect();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(taken, [pair("m-c", "2"), pair("m-d", "2")]);
+        let meters: Vec<&str> = left_out.iter().map(|(meter, _)| meter.as_str()).collect();
+        assert_eq!(meters, ["m-c", "m-e"]);
+        assert!(left_out.iter().all(|(_, reason)| reason.len() < 200), "{left_out:?}");
+        let source = Source { unit: "u".repeat(2_000), ..source };
+        assert_eq!(readings(amounts, &source, Timestamp::default()).0.len(), 0);
     }
 
     #[test]
