@@ -1,5 +1,6 @@
 //! What the loop sends, against collectors that do as they are told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tollgate_sender::{Release, Sender, Settings};
@@ -91,6 +92,28 @@ fn batches_refused_again_and_again_never_block_the_others() {
     collector.with(|script| script.refused.clear());
     while 0 < round(&mut sender).1 {}
     assert_eq!(spool.summary().n_pending, 0, "and tried again after an hour");
+}
+
+#[test]
+fn a_round_that_begins_within_a_group_sends_each_batch_once() {
+    // What the round before ended with: nothing of its request was acknowledged, or it did not get through.
+    for act in [Act::Answer, Act::Refuse] {
+        let (_disk, _clock, spool) = spool_of(1);
+        // As one group.
+        spool.record_all((2..=12).map(|n| batch(format!("b{n}"))).collect()).expect("record");
+        let collector = Collector::default();
+        collector.with(|script| {
+            script.acts = vec![act];
+            script.refused = (1..=12).map(|n| format!("b{n}")).collect();
+        });
+        let mut sender = sender(&spool, &collector);
+        sender.round(|_| false).expect("a round of one request");
+        assert_eq!(collector.requests(), ["b1 b2 b3 b4"]);
+        sender.round(|_| true).expect("a round");
+        let requests = collector.requests().join(" ");
+        let ids: BTreeSet<&str> = requests.split(' ').collect();
+        assert_eq!((ids.len(), requests.split(' ').count()), (12, 12), "{requests}");
+    }
 }
 
 #[test]
