@@ -251,6 +251,8 @@ impl Spool {
 
     /// Keeps readings until they are put in a batch, durably; `notes` are kept with them, all or none.
     ///
+    /// A note is never older than the readings that count: one that damage has made so is forgotten.
+    ///
     /// # Errors
     ///
     /// As [`Spool::record`].
