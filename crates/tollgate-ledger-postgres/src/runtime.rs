@@ -12,6 +12,9 @@ use tollgate_ledger::{LedgerError, Remedy};
 /// that does not answer.
 const CALL_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// How long a call may take that looks at all rows of a table, however many there are.
+const LONG_CALL_TIME_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// Threads of a ledger. They wait for the server, and put together what is sent to it.
 const N_THREADS: usize = 2;
 
@@ -35,9 +38,27 @@ impl Calls {
         step: &'static str,
         call: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
     ) -> Result<T, LedgerError> {
+        self.call_within(CALL_TIME_MAX, step, call)
+    }
+
+    /// As [`Calls::call`], for what takes the longer the more there is.
+    pub(crate) fn long_call<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        call: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.call_within(LONG_CALL_TIME_MAX, step, call)
+    }
+
+    fn call_within<T: Send + 'static>(
+        &self,
+        time_max: Duration,
+        step: &'static str,
+        call: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
         let (answer, answered) = sync_channel(1);
         self.spawn(async move {
-            let outcome = timeout(CALL_TIME_MAX, call).await;
+            let outcome = timeout(time_max, call).await;
             let outcome =
                 outcome.unwrap_or_else(|elapsed| Err(LedgerError::new(Remedy::Retry, step).because(elapsed)));
             // Who asked waits below.

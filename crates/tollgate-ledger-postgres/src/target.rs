@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::sleep;
-use tollgate_ledger::{Act, LedgerError, Mark, Moved, MovedBatch, MovedGroups, Reader, Remedy};
+use tollgate_ledger::{Act, Counts, LedgerError, Mark, Moved, MovedBatch, MovedGroups, Reader, Remedy};
 
 use crate::error::damaged;
 use crate::fold::{self, Cursor};
@@ -18,11 +18,14 @@ use crate::lane::{self, Candidate, INDEX_BITS};
 use crate::ledger::{Database, Options, connect};
 use crate::location::redacted;
 use crate::pool::{Lease, Pool};
-use crate::reader::PostgresReader;
+use crate::reader::{PostgresReader, count_all};
 use crate::session::Session;
 use crate::{acts, key, quarantine, schema, server, text};
 
 const STEP: &str = "move a ledger into the database";
+
+/// For a statement that looks at all rows of a table.
+const BEGIN_LONG: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout TO 0";
 
 /// While somebody else folds, how long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +37,22 @@ pub enum Standing {
     Begun(Mark),
     /// So is everything else, and collectors may have recorded since.
     Whole(Mark),
+}
+
+/// What readings come to: how many, and their sum.
+pub type Readings = (u64, Box<str>);
+
+/// A meter of a model that in two tables comes to two things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uneven {
+    /// The model.
+    pub model_uuid: Box<str>,
+    /// The meter.
+    pub meter: Box<str>,
+    /// What the model's sum says.
+    pub in_all: Option<Readings>,
+    /// What those of its series and days come to.
+    pub by_series: Option<Readings>,
 }
 
 /// A ledger in PostgreSQL that is made of another one.
@@ -142,6 +161,59 @@ impl Target {
         Arc::new(PostgresReader::new(self.database.clone()))
     }
 
+    /// Counts what is here, however long it takes.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails: never the counts of before.
+    pub fn counts(&self) -> Result<Counts, LedgerError> {
+        const STEP: &str = "count what was moved";
+        let lease = self.lease.clone();
+        self.database.calls.long_call(STEP, async move {
+            let session = &mut lease.lock().await.session;
+            session.run(STEP, BEGIN_LONG).await?;
+            let counts = count_all(session).await?;
+            session.commit(STEP).await?;
+            Ok(counts)
+        })
+    }
+
+    /// Counts the rows of batches, which what they come to is kept apart from.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn n_batch_rows(&self) -> Result<u64, LedgerError> {
+        let rows = self.long_query("count the batches that were moved", "SELECT count(*) FROM batches")?;
+        Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0) as u64))
+    }
+
+    /// The first meter of a model that by hour and series does not come to what it comes to in all. Only what is folded is
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn uneven(&self) -> Result<Option<Uneven>, LedgerError> {
+        const COMPARE: &str = "-- compare usage with totals
+            SELECT model, meter, t.n_readings, t.sum::text, u.n_readings, u.sum::text FROM totals t
+            FULL JOIN (SELECT model, meter, sum(n_readings)::bigint AS n_readings, sum(sum) AS sum
+                FROM usage GROUP BY model, meter) u USING (model, meter)
+            WHERE t.n_readings IS DISTINCT FROM u.n_readings OR t.sum IS DISTINCT FROM u.sum LIMIT 1";
+        let rows = self.long_query("compare usage with totals", COMPARE)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let readings = |first: usize| {
+            let n_readings: i64 = row.get::<_, Option<i64>>(first)?;
+            Some((n_readings as u64, row.get::<_, &str>(first + 1).into()))
+        };
+        Ok(Some(Uneven {
+            model_uuid: key::unpack(row.get(0))?.into(),
+            meter: text::read(row.get(1)).into(),
+            in_all: readings(2),
+            by_series: readings(4),
+        }))
+    }
+
     /// The users that are declared, by model.
     ///
     /// # Errors
@@ -160,6 +232,21 @@ impl Target {
     pub fn revoked(&self) -> Result<BTreeSet<Box<str>>, LedgerError> {
         let rows = self.query("list the credentials that are revoked", "SELECT credential FROM revoked")?;
         Ok(rows.iter().map(|row| text::read(row.get(0)).into()).collect())
+    }
+
+    fn long_query(
+        &self,
+        step: &'static str,
+        sql: &'static str,
+    ) -> Result<Vec<tokio_postgres::Row>, LedgerError> {
+        let lease = self.lease.clone();
+        self.database.calls.long_call(step, async move {
+            let session = &mut lease.lock().await.session;
+            session.run(step, BEGIN_LONG).await?;
+            let rows = session.query(step, sql, &[]).await?;
+            session.commit(step).await?;
+            Ok(rows)
+        })
     }
 
     fn query(&self, step: &'static str, sql: &'static str) -> Result<Vec<tokio_postgres::Row>, LedgerError> {
