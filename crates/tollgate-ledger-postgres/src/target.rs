@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::sleep;
-use tollgate_ledger::{Act, Counts, LedgerError, Mark, Moved, MovedBatch, MovedGroups, Reader, Remedy};
+use tollgate_ledger::{Counts, LedgerError, Mark, Moved, MovedBatch, MovedGroups, Reader, Remedy};
 
 use crate::error::damaged;
 use crate::fold::{self, Cursor};
@@ -352,17 +352,7 @@ async fn put(session: &mut Session, after: Mark, groups: MovedGroups) -> Result<
             ),
         ));
     }
-    let mut released = Vec::new();
-    for act in acts {
-        match act {
-            Act::Release { quarantine_id, .. } => released.push(*quarantine_id as i64),
-            act => drop(acts::carry_out(session, act).await?),
-        }
-    }
-    if !released.is_empty() {
-        const RELEASE: &str = "UPDATE quarantine SET is_released = true WHERE id = ANY ($1)";
-        session.execute(STEP, RELEASE, &[&released]).await?;
-    }
+    acts::carry_out_moved(session, &acts).await?;
     // IMPORTANT: one transaction with how far it has come.
     lane::commit(session, &new).await?;
     Ok(row.get::<_, i64>(0) as u64)
