@@ -124,18 +124,22 @@ impl Target {
     ///
     /// When the database fails.
     pub fn fold(&self, mut progress: impl FnMut()) -> Result<(), LedgerError> {
+        // Kept from one part to the next: those before it are looked for once more only behind the last.
+        let mut cursor = Cursor::default();
         loop {
             let (pool, schema) = (self.folding.clone(), self.schema.clone());
-            let is_left = self.database.calls.call("fold what was moved", async move {
-                if fold::pass(&pool, &schema, &mut Cursor::default()).await? {
-                    return Ok(true);
+            let mut after = std::mem::take(&mut cursor);
+            let is_left;
+            (is_left, cursor) = self.database.calls.call("fold what was moved", async move {
+                if fold::pass(&pool, &schema, &mut after).await? {
+                    return Ok((true, after));
                 }
                 let is_left = fold::is_any_left(&pool).await?;
                 if is_left {
                     // Somebody else is at it.
                     sleep(PAUSE).await;
                 }
-                Ok(is_left)
+                Ok((is_left, after))
             })?;
             if !is_left {
                 return Ok(());
