@@ -226,7 +226,7 @@ pub(crate) async fn insert(
         let parameters: [crate::session::Parameter<'_>; 8] =
             [&models, &batches, &places, &digests, &received, &units, &bodies, &are_reduced];
         n_inserted += if must_begin {
-            session.begin(STEP, INSERT, &parameters).await?.len()
+            session.begin_recording(STEP, INSERT, &parameters).await?.len()
         } else {
             session.query(STEP, INSERT, &parameters).await?.len()
         };
@@ -297,7 +297,7 @@ pub(crate) async fn release(
     const RELEASE: &str = "UPDATE quarantine SET is_released = true
         WHERE model = $1 AND batch = $2 AND digest = $3 AND NOT is_released RETURNING id";
     let (model, batch_key, digest): (&[u8], &[u8], &[u8]) = (row.get(0), row.get(1), row.get(2));
-    if session.begin(STEP, RELEASE, &[&model, &batch_key, &digest]).await?.is_empty() {
+    if session.begin_recording(STEP, RELEASE, &[&model, &batch_key, &digest]).await?.is_empty() {
         session.commit(STEP).await?;
         return Ok(Outcome::Duplicate);
     }

@@ -1,8 +1,8 @@
 //! A ledger that another one is moved into.
 //!
 //! How far the move has come is a row that is changed in the transaction that adds what it says: cut short at any moment, it goes on
-//! from there, and nothing is there twice. Until all of it is there the sequence that numbers groups is not, so that no
-//! collector, of whatever version, can record anything in between; and one that starts is told.
+//! from there, and nothing is there twice. Until all of it is there the sequence that numbers groups has another name, so that no
+//! collector can record anything in between; and one that starts is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::ledger::{Database, Options, connect};
 use crate::location::redacted;
 use crate::pool::{Lease, Pool};
 use crate::reader::{PostgresReader, count_all};
-use crate::session::Session;
+use crate::session::{BEGIN, Session};
 use crate::{acts, key, quarantine, schema, server, text};
 
 const STEP: &str = "move a ledger into the database";
@@ -278,7 +278,7 @@ pub(crate) async fn check_whole(session: &mut Session) -> Result<(), LedgerError
         Some((Standing::Begun(_), _)) => Err(LedgerError::new(
             Remedy::Repair,
             "open the ledger: another one is being moved into it, and not all of that is here; let `tollgate migrate` come to \
-             its end, and give its command again if it was cut short",
+             its end, and if it did not, do what it says, or give its command again",
         )),
     }
 }
@@ -291,30 +291,65 @@ async fn begin(session: &mut Session, schema: &str, place: &str) -> Result<(Stan
         let step = format!("move a ledger into {place}: another process does that just now");
         LedgerError::new(Remedy::Retry, step).because(error)
     })?;
-    schema::migrate(session, schema, server.is_citus).await?;
-    if let Some(standing) = standing(session).await? {
-        return Ok(standing);
-    }
-    session.run(STEP, "BEGIN").await?;
-    // IMPORTANT: before anything is there. Who records draws a number for each group first.
-    session.run(STEP, "DROP SEQUENCE groups").await?;
-    const IS_EMPTY: &str = "SELECT NOT (EXISTS (SELECT FROM batches) OR EXISTS (SELECT FROM quarantine)
-        OR EXISTS (SELECT FROM statuses) OR EXISTS (SELECT FROM declared) OR EXISTS (SELECT FROM revoked))";
-    if !session.row(STEP, IS_EMPTY, &[]).await?.get::<_, bool>(0) {
-        session.roll_back().await?;
+    let own = || {
         let step = format!(
             "move a ledger into {place}: it holds a ledger of its own; name another database, or another schema with \
              ?schema=NAME"
         );
-        return Err(LedgerError::new(Remedy::Repair, step));
+        LedgerError::new(Remedy::Repair, step)
+    };
+    // What was named by mistake is not changed, not even to newer tables.
+    if schema::has_table(session, schema, "batches").await?
+        && !(schema::has_table(session, schema, "moved").await? && standing(session).await?.is_some())
+        && !is_empty(session).await?
+    {
+        return Err(own());
+    }
+    schema::migrate(session, schema, server.is_citus).await?;
+    if let Some(standing) = standing(session).await? {
+        return Ok(standing);
+    }
+    session.run(STEP, BEGIN).await?;
+    // IMPORTANT: in this order, and before anybody looks whether anything is there. Who records looks at the sequence in the same
+    // transaction, and is waited for here; versions that do not are waited for by the tables, when they have written already.
+    // Renamed, and not dropped: it keeps its owner, its grants, and which numbers it gave. It gives no more of them, also to one
+    // that was about to draw.
+    session
+        .run(
+            STEP,
+            "SELECT setval('groups', greatest(2, nextval('groups')));
+             ALTER SEQUENCE groups RENAME TO groups_before_move;
+             DO $$ BEGIN
+                 EXECUTE format('ALTER SEQUENCE groups_before_move MAXVALUE %s',
+                     (SELECT last_value FROM groups_before_move));
+             END $$;
+             LOCK TABLE batches, quarantine, statuses, declared, revoked IN SHARE ROW EXCLUSIVE MODE",
+        )
+        .await?;
+    if !is_empty(session).await? {
+        session.roll_back().await?;
+        return Err(own());
     }
     // Collectors that do not know the table `moved` go by this: they know up to version 1.
     session.run(STEP, "INSERT INTO versions (version, works_with) VALUES (0, 2)").await?;
     let mark = Mark { sequence: 0, chain: [0; 32] };
-    const BEGIN: &str = "INSERT INTO moved (sequence, chain, n_batches, is_whole) VALUES (0, $1, 0, false)";
-    session.execute(STEP, BEGIN, &[&&mark.chain[..]]).await?;
+    const BEGIN_MOVE: &str =
+        "INSERT INTO moved (sequence, chain, n_batches, is_whole) VALUES (0, $1, 0, false)";
+    session.execute(STEP, BEGIN_MOVE, &[&&mark.chain[..]]).await?;
     session.commit(STEP).await?;
     Ok((Standing::Begun(mark), 0))
+}
+
+/// Whether nothing was ever recorded.
+async fn is_empty(session: &mut Session) -> Result<bool, LedgerError> {
+    // One table in a statement, and a column of it: a cluster takes that everywhere.
+    for table in ["batches", "quarantine", "statuses", "declared", "revoked"] {
+        let find = format!("SELECT 1 FROM {table} LIMIT 1");
+        if !session.query(STEP, &find, &[]).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn put(session: &mut Session, after: Mark, groups: MovedGroups) -> Result<u64, LedgerError> {
@@ -351,7 +386,7 @@ async fn put(session: &mut Session, after: Mark, groups: MovedGroups) -> Result<
             Remedy::Repair,
             format!(
                 "{STEP}: some of what follows group {} is there already, though it was not moved: a collector recorded it; \
-                 drop the schema and begin again",
+                 save that with pg_dump, drop the schema and begin again",
                 after.sequence
             ),
         ));
@@ -373,12 +408,28 @@ async fn finish(session: &mut Session) -> Result<(), LedgerError> {
     let group = (row.get::<_, i64>(0) >> INDEX_BITS) + 1;
     const LAST: &str = "SELECT coalesce(max(id), 0) + 1 FROM quarantine";
     let quarantine_id: i64 = session.row(STEP, LAST, &[]).await?.get(0);
+    // What was recorded by a version that waits for no move has a place that none of the moved has.
+    const STRAY: &str = "SELECT place FROM batches WHERE place > $1 LIMIT 1";
+    let n_batches: i64 = row.get(0);
+    if !session.query(STEP, STRAY, &[&n_batches]).await?.is_empty() {
+        session.roll_back().await?;
+        return Err(LedgerError::new(
+            Remedy::Repair,
+            format!(
+                "{STEP}: a collector recorded batches in between; save them with pg_dump, drop the schema and begin again"
+            ),
+        ));
+    }
+    // A move that an earlier version began has dropped the sequence.
     session
         .run(
             STEP,
             &format!(
                 "DELETE FROM versions WHERE version = 0;
-                 CREATE SEQUENCE groups START {group};
+                 CREATE SEQUENCE IF NOT EXISTS groups_before_move;
+                 ALTER SEQUENCE groups_before_move RENAME TO groups;
+                 ALTER SEQUENCE groups NO MAXVALUE;
+                 SELECT setval('groups', greatest({group}, last_value + 1), false) FROM groups;
                  ALTER SEQUENCE quarantine_ids RESTART WITH {quarantine_id}"
             ),
         )
