@@ -26,9 +26,9 @@ const STATEMENTS_MAX: usize = 200;
 /// Each statement has to see what others committed until then: that is how a duplicate finds its first copy.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// IMPORTANT: whoever moves a ledger into this one takes the sequence away first, and waits for all who looked at it. The number of a
-/// group may have been drawn long before, on another connection, and says nothing.
-const BEGIN_RECORDING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT FROM groups";
+/// IMPORTANT: whoever moves a ledger into this one takes the sequence away first, and waits for all whose transaction drew from it.
+/// The number of a group may have been drawn long before, on another connection, and says nothing. This one is not used.
+const BEGIN_RECORDING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT nextval('groups')";
 
 pub(crate) type Parameter<'a> = &'a (dyn ToSql + Sync);
 

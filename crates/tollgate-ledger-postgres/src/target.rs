@@ -310,7 +310,7 @@ async fn begin(session: &mut Session, schema: &str, place: &str) -> Result<(Stan
         return Ok(standing);
     }
     session.run(STEP, BEGIN).await?;
-    // IMPORTANT: in this order, and before anybody looks whether anything is there. Who records looks at the sequence in the same
+    // IMPORTANT: in this order, and before anybody looks whether anything is there. Who records draws from the sequence in the same
     // transaction, and is waited for here; versions that do not are waited for by the tables, when they have written already.
     // Renamed, and not dropped: it keeps its owner, its grants, and which numbers it gave. It gives no more of them, also to one
     // that was about to draw.

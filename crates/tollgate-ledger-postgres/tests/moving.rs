@@ -99,6 +99,28 @@ fn numbers_go_on_behind_those_that_were_drawn_and_their_sequence_stays_whose_it_
 }
 
 #[test]
+fn a_role_that_owns_nothing_records_with_the_grants_that_it_needs() {
+    let cluster = cluster();
+    let url = cluster.url();
+    drop(open(&url, Options::default()));
+    psql(
+        &cluster,
+        "CREATE ROLE writers LOGIN; GRANT USAGE ON SCHEMA tollgate TO writers;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tollgate TO writers;
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA tollgate TO writers",
+    );
+    let (target, _) = Target::open(&url).expect("open");
+    target.finish().expect("finish");
+    let mut ledger = open(&url.replace("tollgate@", "writers@"), Options::default());
+    ledger.writer.record(entries(0..2), Timestamp::default()).expect("record");
+    assert_eq!(total(&*ledger.reader), Total::of(0..2));
+    // It may not move a ledger there.
+    psql(&cluster, "TRUNCATE batches, deltas, moved");
+    let why = refusal(&url.replace("tollgate@", "writers@"));
+    assert!(why.contains("must be owner of") || why.contains("permission denied"), "{why}");
+}
+
+#[test]
 fn what_an_old_collector_recorded_in_between_is_noticed() {
     let cluster = cluster();
     let url = cluster.url();
