@@ -35,7 +35,8 @@ pub struct Export {
     is_finished: bool,
 }
 
-/// Reads the ledger at `url`, which collectors may have open: what they record meanwhile is not part of the export. Changes
+/// Reads the ledger at `url`, which collectors may have open: what was acknowledged before is part of the export, and of what they record
+/// meanwhile hardly anything. Changes
 /// nothing, and makes no tables.
 ///
 /// # Errors
