@@ -60,6 +60,9 @@ struct Args {
     /// Leave the peers out.
     #[arg(long)]
     alone: bool,
+    /// Post single batches alone.
+    #[arg(long)]
+    singles: bool,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -88,6 +91,7 @@ fn main() -> Result<()> {
         single: Table::new("one batch a request, 64 connections", GO),
         paced: Table::new(format!("the same, {} requests a second", args.pace), GO),
         pace: args.pace,
+        singles: args.singles,
     };
     for round in 1..=n_rounds {
         eprintln!("round {round} of {n_rounds}");
@@ -114,6 +118,8 @@ struct Tables {
     single: Table,
     paced: Table,
     pace: u32,
+    /// Leave the chunks out.
+    singles: bool,
 }
 
 impl Tables {
@@ -125,13 +131,10 @@ impl Tables {
         folder: &Path,
         time: Duration,
     ) -> Result<()> {
-        let Self { new, again, single, paced, pace } = self;
-        loaded(name, program, folder, |server| {
-            let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
-            let load = measure(name, server, new, post(Batches::New))?;
-            measure(name, server, again, post(Batches::Again(&load)))?;
-            Ok(load.n_batches())
-        })?;
+        if !self.singles {
+            self.chunks(name, program, folder, time)?;
+        }
+        let Self { single, paced, pace, .. } = self;
         loaded(name, program, folder, |server| {
             let post = |pace| move || post_singles(server.listen, N_SINGLE_CONNECTIONS, pace, time);
             let most = measure(name, server, single, post(Pace::Unbounded))?;
@@ -155,6 +158,16 @@ impl Tables {
         Ok(())
     }
 
+    fn chunks(&mut self, name: &'static str, program: &Program, folder: &Path, time: Duration) -> Result<()> {
+        let Self { new, again, .. } = self;
+        loaded(name, program, folder, |server| {
+            let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
+            let load = measure(name, server, new, post(Batches::New))?;
+            measure(name, server, again, post(Batches::Again(&load)))?;
+            Ok(load.n_batches())
+        })
+    }
+
     /// A collector on a ledger in PostgreSQL: rollups, folding and statuses included.
     fn shared(
         &mut self,
@@ -166,13 +179,7 @@ impl Tables {
     ) -> Result<()> {
         let cluster = Cluster::start(programs, folder).context("start PostgreSQL")?;
         let program = Program { location: Some(cluster.url()), ..program.clone() };
-        let Self { new, again, .. } = self;
-        loaded(name, &program, folder, |server| {
-            let post = |what| move || post_chunks(server.listen, N_CHUNK_CONNECTIONS, what, time);
-            let load = measure(name, server, new, post(Batches::New))?;
-            measure(name, server, again, post(Batches::Again(&load)))?;
-            Ok(load.n_batches())
-        })
+        self.chunks(name, &program, folder, time)
     }
 
     /// What the load costs by itself, and what the disk does.

@@ -73,6 +73,11 @@ impl Reservation {
         Ok(())
     }
 
+    /// Reserves so much more.
+    pub(crate) fn grow_by(&mut self, n_bytes: usize) -> Result<(), BudgetError> {
+        self.grow_to(self.held.num_permits().saturating_add(n_bytes))
+    }
+
     /// Gives back until no more than this is held.
     pub(crate) fn shrink_to(&mut self, n_bytes: usize) {
         let surplus = self.held.num_permits().saturating_sub(n_bytes);

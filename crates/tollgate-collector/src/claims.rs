@@ -55,6 +55,13 @@ impl Claim {
         claim
     }
 
+    /// What it takes in memory, about.
+    pub(crate) fn n_bytes(&self) -> usize {
+        let dues: usize = self.dues.iter().map(|(.., due)| due.meter.len()).sum();
+        let models: usize = self.models.iter().map(|named| named.model_uuid.len()).sum();
+        size_of_val(&self.dues[..]) + size_of_val(&self.models[..]) + dues + models
+    }
+
     fn add(&mut self, entry: usize, model: usize, batch: &Admitted) {
         for reading in batch.readings() {
             if !self.policy.allowances.limits(&reading.key) {

@@ -105,7 +105,7 @@ impl Collector {
         self.terms.get().credentials.check(&settings)?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new());
-        let reader = self.ledger.reader.clone();
+        let reader = self.ledger.writer.reader().unwrap_or_else(|| self.ledger.reader.clone());
         let fresh_for = reader.is_shared().then(|| Duration::from_millis(SHARED_FRESH_MS));
         let keeper = Keeper::new(reader, self.terms.clone(), fresh_for);
         let (queue, mut committer) =

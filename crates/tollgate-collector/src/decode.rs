@@ -59,12 +59,12 @@ pub(crate) fn decode(
         }
         if !together.has_room_for(&element) {
             n_bytes += decoded.take(&mut together, &mut gate);
-            reserve(reservation, n_document_bytes + n_bytes)?;
+            reservation.grow_to(n_document_bytes + n_bytes)?;
         }
         together.push(element);
     }
     n_bytes += decoded.take(&mut together, &mut gate);
-    reserve(reservation, n_document_bytes + n_bytes)?;
+    reservation.grow_to(n_document_bytes + n_bytes)?;
     reservation.shrink_to(document.len() + n_bytes);
     decoded.entries.extend(gate.finish()?);
     Ok(decoded)
@@ -108,22 +108,24 @@ impl Decoded {
     }
 }
 
-pub(crate) fn reserve(reservation: &mut Reservation, n_bytes: usize) -> Result<(), Problem> {
-    reservation.grow_to(n_bytes).map_err(|error| match error {
-        BudgetError::Spent => Problem::Overloaded { what: "bytes" },
-        BudgetError::NeverEnough { bytes_max } => Problem::TooManyMetrics { bytes_max },
-    })
+impl From<BudgetError> for Problem {
+    fn from(error: BudgetError) -> Self {
+        match error {
+            BudgetError::Spent => Self::Overloaded { what: "bytes" },
+            BudgetError::NeverEnough { bytes_max } => Self::TooManyMetrics { bytes_max },
+        }
+    }
 }
 
 /// The document as text, and how many bytes it takes with the text that is made of it when it has to be repaired: three for each
 /// byte that is not UTF-8.
 fn read<'d>(document: &'d [u8], reservation: &mut Reservation) -> Result<(Document<'d>, usize), Problem> {
     if let Ok(text) = std::str::from_utf8(document) {
-        reserve(reservation, document.len())?;
+        reservation.grow_to(document.len())?;
         return Ok((Document::of_text(text), document.len()));
     }
     let n_bytes = 4 * document.len();
-    reserve(reservation, n_bytes)?;
+    reservation.grow_to(n_bytes)?;
     Ok((Document::new(document), n_bytes))
 }
 

@@ -4,19 +4,19 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use tollgate_ledger::{Act, Entry, Reader, chain};
-use tollgate_rules::{Authorization, Policy, Reason, Verdict};
+use tollgate_rules::{Authorization, Reason, Verdict};
 use tollgate_wire::{Base64Ref, BatchRef, Element, Timestamp};
 use tracing::warn;
 
 use crate::credentials::Credentials;
-use crate::owners::owner;
+use crate::owners::owner_by_any_sign;
 use crate::problem::Problem;
 use crate::terms::Terms;
 
 /// Looks at the credentials of one request's batches. The batches of a unit mostly carry the same one: each is verified once.
 pub(crate) struct Gate<'a> {
     credentials: &'a Credentials,
-    policy: &'a Policy,
+    terms: &'a Terms,
     reader: &'a dyn Reader,
     received: Timestamp,
     seen: HashMap<Seen, Result<(), Reason>>,
@@ -40,7 +40,7 @@ impl<'a> Gate<'a> {
     pub(crate) fn new(terms: &'a Terms, reader: &'a dyn Reader, received: Timestamp) -> Self {
         Self {
             credentials: &terms.credentials,
-            policy: &terms.policy,
+            terms,
             reader,
             received,
             seen: HashMap::new(),
@@ -99,13 +99,17 @@ impl<'a> Gate<'a> {
         authorization: Authorization,
         model_uuid: &str,
     ) -> Result<Option<Authorization>, Reason> {
+        if !authorization.is_for_a_user() {
+            return Ok(Some(authorization));
+        }
         let found = self.reader.ownership(&[model_uuid]).unwrap_or_else(|error| {
             warn!(error = %chain(&error), "who owns a model cannot be read");
             self.is_unreadable.set(true);
             Vec::new()
         });
-        let owner = found.first().and_then(|ownership| owner(self.policy, model_uuid, ownership));
-        match authorization.check_owner(owner.as_deref()) {
+        let found = found.into_iter().next().unwrap_or_default();
+        let owner = owner_by_any_sign(self.terms, model_uuid, &found);
+        match authorization.check_owner(owner.as_deref(), found.model_name.is_none()) {
             Ok(()) => Ok(Some(authorization)),
             Err(refusal) if self.credentials.are_required() => Err(Reason::Credential { refusal }),
             Err(_) => Ok(None),

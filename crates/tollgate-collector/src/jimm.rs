@@ -6,7 +6,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::budget::Reservation;
-use crate::decode::reserve;
 use crate::problem::Problem;
 
 /// What all batches of JEM and JIMM name as their unit and charm.
@@ -112,7 +111,7 @@ pub(crate) fn translate(
     let n_elements_max = document.iter().filter(|byte| **byte == b',').count() + 1;
     // A list of that many may have made room for twice as many, and is copied when it grows.
     let document_bytes = document.len() + 3 * n_elements_max * size_of::<&RawValue>();
-    reserve(reservation, document_bytes)?;
+    reservation.grow_to(document_bytes)?;
     let elements: Option<Vec<&RawValue>> = serde_json::from_slice(document).map_err(bad)?;
     let mut translation =
         Translation { translated: vec![b'['], n_batches: 0, batches_max, document_bytes, reservation };
@@ -190,7 +189,7 @@ impl Translation<'_> {
     /// Reserves so much beside what there is already. What is written may have made room for twice as much, and is copied when it
     /// grows.
     fn hold(&mut self, n_bytes: usize) -> Result<(), Problem> {
-        reserve(self.reservation, self.document_bytes + 3 * self.translated.len() + n_bytes)
+        Ok(self.reservation.grow_to(self.document_bytes + 3 * self.translated.len() + n_bytes)?)
     }
 }
 

@@ -8,13 +8,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use tollgate_ledger::{HandStatus, LedgerError, ModelSummary, Reader};
-use tollgate_rules::Policy;
 
 use crate::act::now;
 use crate::admin_routes::{Admin, ListQuery, PathResult, in_path, list_page, one_more, rows};
 use crate::format::{self, CsvRow};
 use crate::owners::owner;
 use crate::problem::Problem;
+use crate::terms::Terms;
 
 /// A model and who owns it.
 #[derive(Serialize)]
@@ -26,11 +26,11 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    fn of(reader: &dyn Reader, policy: &Policy, models: Vec<ModelSummary>) -> Result<Vec<Self>, LedgerError> {
+    fn of(reader: &dyn Reader, terms: &Terms, models: Vec<ModelSummary>) -> Result<Vec<Self>, LedgerError> {
         let model_uuids: Vec<&str> = models.iter().map(|model| &*model.model_uuid).collect();
         let found = reader.ownership(&model_uuids)?;
         let owned = models.into_iter().zip(found).map(|(model, ownership)| {
-            let user = owner(policy, &model.model_uuid, &ownership).unwrap_or_default().into();
+            let user = owner(terms, &model.model_uuid, &ownership).unwrap_or_default().into();
             Self { model, user }
         });
         Ok(owned.collect())
@@ -53,9 +53,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (page, format) = list_page(query, &headers)?;
     let limit = page.limit;
-    let policy = admin.post.terms().policy.clone();
+    let terms = admin.post.terms();
     let found = admin
-        .read(move |admin| Owned::of(&*admin.reader, &policy, admin.reader.models(&one_more(page))?))
+        .read(move |admin| Owned::of(&*admin.reader, &terms, admin.reader.models(&one_more(page))?))
         .await?;
     format::page(format, rows(found, limit, |owned| owned.model.model_uuid.clone()))
 }
@@ -65,11 +65,11 @@ pub(crate) async fn one(
     path: PathResult<String>,
 ) -> Result<Json<Whole>, Problem> {
     let model_uuid = in_path(path)?;
-    let (policy, now) = (admin.post.terms().policy.clone(), now());
+    let (terms, now) = (admin.post.terms(), now());
     let found = admin
         .read(move |admin| {
             let model = admin.reader.model(&model_uuid)?.into_iter().collect();
-            let Some(owned) = Owned::of(&*admin.reader, &policy, model)?.pop() else { return Ok(None) };
+            let Some(owned) = Owned::of(&*admin.reader, &terms, model)?.pop() else { return Ok(None) };
             let mut statuses = admin.reader.hand_statuses(Some(&model_uuid))?;
             statuses.retain(|status| status.standing(now).is_some());
             Ok(Some(Whole { owned, statuses }))

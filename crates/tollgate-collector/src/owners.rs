@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use tollgate_ledger::{LedgerError, Ownership, Page, Reader};
-use tollgate_rules::Policy;
+
+use crate::terms::Terms;
 
 /// Models read at a time when all are listed.
 const PAGE_MODELS: usize = 1_000;
@@ -14,18 +15,10 @@ pub(crate) struct Owners(HashMap<Box<str>, BTreeSet<Box<str>>>);
 
 impl Owners {
     /// Lists all models.
-    pub(crate) fn read(reader: &dyn Reader, policy: &Policy) -> Result<Self, LedgerError> {
+    pub(crate) fn read(reader: &dyn Reader, terms: &Terms) -> Result<Self, LedgerError> {
         let mut owners = Self::default();
-        let mut page = Page { cursor: None, limit: PAGE_MODELS };
-        loop {
-            let listed = reader.ownerships(&page)?;
-            let Some((last, _)) = listed.last() else { return Ok(owners) };
-            page.cursor = Some(last.to_string());
-            for (model_uuid, ownership) in listed {
-                let owner = owner(policy, &model_uuid, &ownership);
-                owners.moved(&model_uuid, None, owner.as_deref());
-            }
-        }
+        each_owner(reader, terms, |model_uuid, owner| owners.moved(&model_uuid, None, owner.as_deref()))?;
+        Ok(owners)
     }
 
     /// A model is no longer `from`'s, and `to`'s from now on.
@@ -44,9 +37,37 @@ impl Owners {
     }
 }
 
-/// The user who owns a model.
-pub(crate) fn owner(policy: &Policy, model_uuid: &str, ownership: &Ownership) -> Option<Box<str>> {
+/// Lists all models that have a recorded batch, each with its owner.
+pub(crate) fn each_owner(
+    reader: &dyn Reader,
+    terms: &Terms,
+    mut take: impl FnMut(Box<str>, Option<Box<str>>),
+) -> Result<(), LedgerError> {
+    let mut page = Page { cursor: None, limit: PAGE_MODELS };
+    loop {
+        let listed = reader.ownerships(&page)?;
+        let Some((last, _)) = listed.last() else { return Ok(()) };
+        page.cursor = Some(last.to_string());
+        for (model_uuid, ownership) in listed {
+            let owner = owner(terms, &model_uuid, &ownership);
+            take(model_uuid, owner);
+        }
+    }
+}
+
+/// The user who owns a model. Where batches need a credential, a name says nothing: whoever may post for a model chooses it.
+pub(crate) fn owner(terms: &Terms, model_uuid: &str, ownership: &Ownership) -> Option<Box<str>> {
+    if terms.credentials.are_required() {
+        let nameless = Ownership { model_name: None, ..ownership.clone() };
+        owner_by_any_sign(terms, model_uuid, &nameless)
+    } else {
+        owner_by_any_sign(terms, model_uuid, ownership)
+    }
+}
+
+/// The same, or else whom its name says.
+pub(crate) fn owner_by_any_sign(terms: &Terms, model_uuid: &str, ownership: &Ownership) -> Option<Box<str>> {
     let Ownership { model_name, declared_user } = ownership;
     let model_name = model_name.as_deref().unwrap_or_default();
-    policy.users.user_of(model_uuid, declared_user.as_deref(), model_name).map(Into::into)
+    terms.policy.users.user_of(model_uuid, declared_user.as_deref(), model_name).map(Into::into)
 }

@@ -217,6 +217,7 @@ impl Decider {
         });
         let n_metrics = n_metrics.collect();
         let claim = Claim::new(self.terms.policy.clone(), &entries, received);
+        reservation.grow_by(claim.n_bytes())?;
         let request = self.preparer.prepare(entries, received);
         Ok(Decided { request, received, n_metrics, claim, posted, reservation })
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate_ledger::{LedgerError, Outcome, Reader, chain};
 use tollgate_rules::{Account, Due, ModelStanding, Subject, hour_of};
@@ -17,6 +17,10 @@ use crate::CurrentTerms;
 use crate::claims::{Claim, Named};
 use crate::owners::owner;
 use crate::totals::Totals;
+
+/// After a total could not be read, how long none is looked up: so many times as long as the failed try took.
+const SILENT_TIMES: u32 = 20;
+const SILENT_MIN: Duration = Duration::from_millis(500);
 
 /// Where the models of a request stand.
 #[derive(Debug, Default)]
@@ -46,6 +50,8 @@ pub(crate) struct Keeper {
     fresh_for: Option<Duration>,
     /// The last hour in which totals of periods that were over were forgotten.
     tidied: i64,
+    /// Until then no missing total is looked up: one could not be read.
+    silent_until: Option<Instant>,
 }
 
 /// A model on the thread that records.
@@ -65,16 +71,16 @@ impl Keeper {
         terms: Arc<CurrentTerms>,
         fresh_for: Option<Duration>,
     ) -> Self {
-        let totals = Totals::new(reader, terms.get().policy.clone());
-        Self { terms, totals, fresh_for, tidied: i64::MIN }
+        let totals = Totals::new(reader, terms.get());
+        Self { terms, totals, fresh_for, tidied: i64::MIN, silent_until: None }
     }
 
     /// Before a group is recorded.
     pub(crate) fn before<'a>(&mut self, claims: impl Iterator<Item = &'a Claim>) -> Before {
-        let policy = self.terms.get().policy.clone();
-        if !Arc::ptr_eq(&self.totals.policy, &policy) {
+        let terms = self.terms.get();
+        if !Arc::ptr_eq(&self.totals.terms, &terms) {
             self.totals.forget();
-            self.totals.policy = policy;
+            self.totals.terms = terms;
         }
         if !self.asks_for_users() {
             return Before(HashMap::new());
@@ -87,14 +93,14 @@ impl Keeper {
 
     /// After the group is durable: adds what is new, and says where the models of each request stand.
     pub(crate) fn settle(&mut self, before: &Before, requests: &[(&Claim, &[Outcome])]) -> Vec<Standings> {
-        if self.totals.policy.allowances.is_empty() {
+        if self.totals.terms.policy.allowances.is_empty() {
             return requests.iter().map(|_| Standings::unlimited()).collect();
         }
         let claims = || requests.iter().map(|(claim, _)| *claim);
         let after = if self.asks_for_users() { self.places(claims()) } else { self.unowned_places(claims()) };
         let after = self.or_forget(after);
         let accounts = after.iter().map(|(uuid, place)| (*uuid, self.accounts(uuid, place))).collect();
-        if claims().all(|claim| Arc::ptr_eq(&self.totals.policy, &claim.policy)) {
+        if claims().all(|claim| Arc::ptr_eq(&self.totals.terms.policy, &claim.policy)) {
             self.follow_users(before, &after);
             self.add(requests, &accounts);
         } else {
@@ -123,7 +129,7 @@ impl Keeper {
     }
 
     fn asks_for_users(&self) -> bool {
-        self.totals.policy.allowances.ask_for_users()
+        self.totals.terms.policy.allowances.ask_for_users()
     }
 
     /// What the ledger knows of the models of requests.
@@ -161,7 +167,7 @@ impl Keeper {
     fn places_of<'m>(&self, model_uuids: &[&'m str]) -> Result<HashMap<&'m str, Place>, LedgerError> {
         let found = self.totals.reader.ownership(model_uuids)?;
         let place = |(model_uuid, ownership): (&&'m str, _)| {
-            let user = owner(&self.totals.policy, model_uuid, &ownership);
+            let user = owner(&self.totals.terms, model_uuid, &ownership);
             (*model_uuid, Place { is_recorded: ownership.model_name.is_some(), user })
         };
         Ok(model_uuids.iter().zip(found).map(place).collect())
@@ -180,7 +186,7 @@ impl Keeper {
     /// What a model's usage goes to. A model that never had a batch has used nothing: there is no total of it alone, however many of
     /// them somebody makes up.
     fn accounts(&self, model_uuid: &str, place: &Place) -> Vec<Account> {
-        let mut accounts = self.totals.policy.allowances.accounts(model_uuid, place.user.as_deref());
+        let mut accounts = self.totals.terms.policy.allowances.accounts(model_uuid, place.user.as_deref());
         accounts.retain(|account| place.is_recorded || !matches!(account.subject, Subject::Model(_)));
         accounts
     }
@@ -192,7 +198,7 @@ impl Keeper {
             let (from, to) = (before.user.as_deref(), after.user.as_deref());
             if before.is_recorded && from != to {
                 for user in [from, to].into_iter().flatten() {
-                    for account in self.totals.policy.allowances.accounts(model_uuid, Some(user)) {
+                    for account in self.totals.terms.policy.allowances.accounts(model_uuid, Some(user)) {
                         if matches!(account.subject, Subject::User(_)) {
                             self.totals.tally.forget(&account);
                         }
@@ -209,7 +215,7 @@ impl Keeper {
     }
 
     fn add(&mut self, requests: &[(&Claim, &[Outcome])], accounts: &HashMap<&str, Vec<Account>>) {
-        let Totals { policy, tally, .. } = &mut self.totals;
+        let Totals { terms, tally, .. } = &mut self.totals;
         let mut new = HashMap::<&str, Vec<&Due>>::new();
         let mut released = Vec::new();
         for (claim, outcomes) in requests {
@@ -224,7 +230,7 @@ impl Keeper {
         }
         for (model_uuid, new) in new {
             if let Some(accounts) = accounts.get(model_uuid) {
-                tally.add(policy, accounts, &new);
+                tally.add(&terms.policy, accounts, &new);
             }
         }
         // Whether its batch had been recorded before, the outcome of a release does not say.
@@ -255,13 +261,27 @@ impl Keeper {
         for (model_uuid, accounts) in accounts {
             // IMPORTANT: after the group is recorded and its readings are added to what was known, and on this thread, which alone
             // records: what is brought here has all of it in it, and nothing that is still to be added.
-            if let Err(error) = self.totals.look_up(accounts, now, fresh_since) {
-                // The batches are recorded all the same, and the answer says nothing of the model.
-                warn!(error = %chain(&error), "where a model stands cannot be said just now");
-            } else if let Some(standing) = self.totals.tally.standing(&self.totals.policy, accounts) {
+            self.look_up(accounts, now, fresh_since);
+            if let Some(standing) = self.totals.tally.standing(&self.totals.terms.policy, accounts) {
                 standings.insert(*model_uuid, standing);
             }
         }
         standings
+    }
+
+    /// Brings what is missing. What cannot be read stays as it is: the batches are recorded all the same, and answers say nothing of
+    /// models of which too little is known.
+    fn look_up(&mut self, accounts: &[Account], now: Timestamp, fresh_since: Option<Timestamp>) {
+        let started = Instant::now();
+        if self.silent_until.is_some_and(|until| started < until) {
+            return;
+        }
+        self.silent_until = None;
+        if let Err(error) = self.totals.look_up(accounts, now, fresh_since) {
+            // Recording must not wait for it again and again: no more than a part of its time.
+            let pause = (started.elapsed() * SILENT_TIMES).max(SILENT_MIN);
+            self.silent_until = Some(Instant::now() + pause);
+            warn!(error = %chain(&error), pause_ms = pause.as_millis(), "where models stand cannot be said just now");
+        }
     }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tollgate_ledger::{Act, HandStatus, LedgerError, Page, Reader};
-use tollgate_rules::{Account, Policy, Standing, Subject, hour_of, hour_start, limits};
+use tollgate_rules::{Account, Standing, Subject, hour_of, hour_start, limits};
 use tollgate_wire::{Status, Timestamp};
 
 use crate::act::now;
@@ -20,6 +20,7 @@ use crate::admin_routes::{
 use crate::format::{self, CsvRow};
 use crate::owners::owner;
 use crate::problem::Problem;
+use crate::terms::Terms;
 use crate::totals::{self, Totals};
 
 /// Bytes of the info of a status, at most: it is a line for people, and goes into every answer.
@@ -96,9 +97,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (page, format) = list_page(query, &headers)?;
     let limit = page.limit;
-    let policy = admin.post.terms().policy.clone();
+    let terms = admin.post.terms();
     let found =
-        admin.read(move |admin| Lookup::new(admin.reader.clone(), policy).list(&one_more(page))).await?;
+        admin.read(move |admin| Lookup::new(admin.reader.clone(), terms).list(&one_more(page))).await?;
     let Rows { rows: models, next_cursor } = rows(found, limit, |(model_uuid, _)| model_uuid.clone());
     let shown = models.into_iter().flat_map(|(_, shown)| shown).collect();
     format::page(format, Rows { rows: shown, next_cursor })
@@ -109,8 +110,8 @@ pub(crate) async fn of_model(
     path: PathResult<String>,
 ) -> Result<Response, Problem> {
     let model_uuid = in_path(path)?;
-    let policy = admin.post.terms().policy.clone();
-    let whole = admin.read(move |admin| Lookup::new(admin.reader.clone(), policy).whole(&model_uuid)).await?;
+    let terms = admin.post.terms();
+    let whole = admin.read(move |admin| Lookup::new(admin.reader.clone(), terms).whole(&model_uuid)).await?;
     Ok(Json(whole).into_response())
 }
 
@@ -259,8 +260,8 @@ struct Looked<'m> {
 }
 
 impl Lookup {
-    fn new(reader: Arc<dyn Reader>, policy: Arc<Policy>) -> Self {
-        Self { totals: Totals::new(reader, policy), now: now() }
+    fn new(reader: Arc<dyn Reader>, terms: Arc<Terms>) -> Self {
+        Self { totals: Totals::new(reader, terms), now: now() }
     }
 
     /// Each model of a page with itself and its units. A model for which something is set by hand is there before its first batch:
@@ -292,10 +293,10 @@ impl Lookup {
     }
 
     fn look<'m>(&self, model_uuid: &'m str) -> Result<Looked<'m>, LedgerError> {
-        let Totals { reader, policy, .. } = &self.totals;
+        let Totals { reader, terms, .. } = &self.totals;
         let ownership = reader.ownership(&[model_uuid])?.pop().unwrap_or_default();
-        let user = owner(policy, model_uuid, &ownership);
-        let accounts = policy.allowances.accounts(model_uuid, user.as_deref());
+        let user = owner(terms, model_uuid, &ownership);
+        let accounts = terms.policy.allowances.accounts(model_uuid, user.as_deref());
         Ok(Looked { model_uuid, model_name: ownership.model_name.unwrap_or_default(), user, accounts })
     }
 
@@ -308,7 +309,8 @@ impl Lookup {
         }
         self.look_up(&looked.accounts)?;
         let source = if looked.accounts.is_empty() { "default" } else { "allowance" };
-        let standing = self.totals.tally.standing(&self.totals.policy, &looked.accounts).unwrap_or_default();
+        let standing =
+            self.totals.tally.standing(&self.totals.terms.policy, &looked.accounts).unwrap_or_default();
         Ok(looked.shown("", standing.model, source, None))
     }
 
@@ -326,7 +328,7 @@ impl Lookup {
     }
 
     fn of_allowance(&self, account: &Account) -> Result<OfAllowance, LedgerError> {
-        let allowance = &self.totals.policy.allowances.list()[account.allowance];
+        let allowance = &self.totals.terms.policy.allowances.list()[account.allowance];
         let period = allowance.period(hour_of(self.now)).map_err(totals::of_calendar)?;
         let used = self.totals.tally.used(account).unwrap_or_default();
         let standing = allowance.standing(&used, period);

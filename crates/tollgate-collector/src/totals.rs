@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use tollgate_ledger::{LedgerError, Reader, Remedy};
 use tollgate_rules::{
-    Account, CalendarError, Missing, Policy, Rollup, Select, Series, SeriesId, Subject, Tally, Used, Visitor,
+    Account, CalendarError, Missing, Rollup, Select, Series, SeriesId, Subject, Tally, Used, Visitor,
 };
 use tollgate_wire::Timestamp;
 
 use crate::owners::Owners;
+use crate::terms::Terms;
 
 /// The totals of accounts, and what it takes to bring those that are missing.
 pub(crate) struct Totals {
     pub(crate) reader: Arc<dyn Reader>,
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) tally: Tally,
     /// Listed when a user's total is missing; `None` before that.
     pub(crate) owners: Option<Owners>,
 }
 
 impl Totals {
-    pub(crate) fn new(reader: Arc<dyn Reader>, policy: Arc<Policy>) -> Self {
-        Self { reader, policy, tally: Tally::default(), owners: None }
+    pub(crate) fn new(reader: Arc<dyn Reader>, terms: Arc<Terms>) -> Self {
+        Self { reader, terms, tally: Tally::default(), owners: None }
     }
 
     /// Brings what is missing of these accounts ([`Tally::missing`]).
@@ -31,7 +32,8 @@ impl Totals {
         now: Timestamp,
         fresh_since: Option<Timestamp>,
     ) -> Result<(), LedgerError> {
-        let missing = self.tally.missing(&self.policy, accounts, now, fresh_since).map_err(of_calendar)?;
+        let missing =
+            self.tally.missing(&self.terms.policy, accounts, now, fresh_since).map_err(of_calendar)?;
         for missing in missing {
             let used = self.used(&missing)?;
             self.tally.bring(missing, used, now);
@@ -48,7 +50,8 @@ impl Totals {
     /// How much was used of an allowance in a period, as the ledger has it.
     fn used(&mut self, missing: &Missing) -> Result<Used, LedgerError> {
         let Missing { account, period } = missing;
-        let Self { reader, policy, owners, .. } = self;
+        let Self { reader, terms, owners, .. } = self;
+        let policy = &terms.policy;
         let meter = policy.allowances.list()[account.allowance].meter();
         let select =
             Select { model_uuid: None, meter: Some(meter), from_hour: period.start, to_hour: period.end };
@@ -61,7 +64,7 @@ impl Totals {
             Subject::User(user) => {
                 let owners = match owners {
                     Some(owners) => owners,
-                    None => owners.insert(Owners::read(&**reader, policy)?),
+                    None => owners.insert(Owners::read(&**reader, terms)?),
                 };
                 for model_uuid in owners.models_of(user) {
                     reader.usage(&Select { model_uuid: Some(model_uuid), ..select }, &mut adder)?;

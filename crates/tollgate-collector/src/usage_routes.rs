@@ -11,14 +11,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tollgate_ledger::{LedgerError, Reader, chain};
-use tollgate_rules::{Calendar, Dimension, Policy, Usage, UsageError, UsageQuery, UsageRow, Window, hour_of};
+use tollgate_rules::{Calendar, Dimension, Usage, UsageError, UsageQuery, UsageRow, Window, hour_of};
 use tollgate_wire::Timestamp;
 use tracing::error;
 
 use crate::admin_routes::{Admin, in_query};
 use crate::format::{self, Format};
-use crate::owners::owner;
+use crate::owners::{each_owner, owner};
 use crate::problem::Problem;
+use crate::terms::Terms;
 
 /// Rows when nothing is said.
 const ROWS: usize = 10_000;
@@ -42,14 +43,14 @@ pub(crate) async fn usage(
     let format = Format::asked(format.as_deref(), &headers)?;
     let calendar = Calendar::new(query.window, &query.tz).map_err(|error| bad(&error))?;
     let after = cursor.map(|cursor| Cursor::read(&cursor, &query)).transpose()?;
-    let policy = admin.post.terms().policy.clone();
+    let terms = admin.post.terms();
     // Writing a hundred thousand rows takes long enough to do it there, too.
     let answer = admin.read(move |admin| {
         let mut rest = query.clone();
         if let (Some(after), true) = (&after, query.window != Window::Total) {
             rest.span.start = rest.span.start.max(after.place.0);
         }
-        let rows = match rows(&*admin.reader, &policy, &rest) {
+        let rows = match rows(&*admin.reader, &terms, &rest) {
             Ok(rows) => rows,
             Err(Failed::Ledger(error)) => return Err(error),
             Err(Failed::Usage(error)) => return Ok(Err(beyond(&error))),
@@ -71,27 +72,38 @@ enum Failed {
     Usage(UsageError),
 }
 
-fn rows(reader: &dyn Reader, policy: &Policy, query: &UsageQuery) -> Result<Vec<UsageRow>, Failed> {
-    let mut owners = HashMap::<Box<str>, Option<Box<str>>>::new();
-    let mut unread = None;
-    let user_of = |model_uuid: &str| {
-        if let Some(owner) = owners.get(model_uuid) {
-            return owner.clone();
-        }
-        let found = reader.ownership(&[model_uuid]).unwrap_or_else(|error| {
-            unread.get_or_insert(error);
-            Vec::new()
-        });
-        let owner = found.first().and_then(|ownership| owner(policy, model_uuid, ownership));
-        owners.insert(model_uuid.into(), owner.clone());
-        owner
-    };
+fn rows(reader: &dyn Reader, terms: &Terms, query: &UsageQuery) -> Result<Vec<UsageRow>, Failed> {
+    // Before the question: a ledger may answer only so many at a time.
+    let owners = owners(reader, terms, query).map_err(Failed::Ledger)?;
+    let user_of = |model_uuid: &str| owners.get(model_uuid).cloned();
     let mut usage =
-        Usage::new(query, &policy.meters, user_of).map_err(|error| Failed::Usage(error.into()))?;
+        Usage::new(query, &terms.policy.meters, user_of).map_err(|error| Failed::Usage(error.into()))?;
     reader.usage(&query.select(), &mut usage).map_err(Failed::Ledger)?;
-    let rows = usage.finish().map_err(Failed::Usage)?;
-    // Usage of a model whose owner cannot be read must not pass for that of nobody.
-    unread.map_or(Ok(rows), |error| Err(Failed::Ledger(error)))
+    usage.finish().map_err(Failed::Usage)
+}
+
+/// The owners of the models that a question is about, where they make a difference.
+fn owners(
+    reader: &dyn Reader,
+    terms: &Terms,
+    query: &UsageQuery,
+) -> Result<HashMap<Box<str>, Box<str>>, LedgerError> {
+    let mut owners = HashMap::new();
+    let mut take = |model_uuid, owner: Option<_>| {
+        if let Some(owner) = owner {
+            owners.insert(model_uuid, owner);
+        }
+    };
+    match &query.model_uuid {
+        _ if !query.asks_for_users() => {}
+        Some(model_uuid) => {
+            for ownership in reader.ownership(&[model_uuid])? {
+                take(model_uuid.clone(), owner(terms, model_uuid, &ownership));
+            }
+        }
+        None => each_owner(reader, terms, take)?,
+    }
+    Ok(owners)
 }
 
 /// What the parameters ask for.

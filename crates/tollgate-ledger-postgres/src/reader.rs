@@ -19,18 +19,28 @@ use tracing::debug;
 
 use crate::key;
 use crate::ledger::Database;
+use crate::pool::Pool;
 use crate::session::Session;
 
 /// The read half of a ledger in PostgreSQL.
 pub(crate) struct PostgresReader {
     database: Arc<Database>,
+    /// Whose connections the questions are asked on.
+    pool: Arc<Pool>,
     /// What was counted last, for while the database is away.
     counts: Mutex<Counts>,
 }
 
 impl PostgresReader {
     pub(crate) fn new(database: Arc<Database>) -> Self {
-        Self { database, counts: Mutex::default() }
+        let pool = database.reading.clone();
+        Self { database, pool, counts: Mutex::default() }
+    }
+
+    /// One for the thread that records: it asks between two groups, when nobody else is on these connections.
+    pub(crate) fn of_writer(database: Arc<Database>) -> Self {
+        let pool = database.writing.clone();
+        Self { database, pool, counts: Mutex::default() }
     }
 
     /// Asks the database something.
@@ -39,7 +49,7 @@ impl PostgresReader {
         step: &'static str,
         question: impl AsyncQuestion<T>,
     ) -> Result<T, LedgerError> {
-        let pool = self.database.reading.clone();
+        let pool = self.pool.clone();
         self.database.calls.call(step, async move {
             let mut lease = pool.lease().await?;
             let answer = question.ask(&mut lease.session).await?;
@@ -98,7 +108,7 @@ impl Reader for PostgresReader {
     }
 
     fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
-        usage::show(&self.database, select, visitor)
+        usage::show((&self.database, &self.pool), select, visitor)
     }
 
     fn hand_status(&self, model_uuid: &str, unit_name: &str) -> Result<Option<HandStatus>, LedgerError> {

@@ -4,11 +4,14 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tollgate_ledger::{Act, Content, Entry, LedgerError, Outcome, Prepared, Received, Remedy, Writer};
+use tollgate_ledger::{
+    Act, Content, Entry, LedgerError, Outcome, Prepared, Reader, Received, Remedy, Writer,
+};
 
 use crate::lane::{self, GROUP_ENTRIES_MAX, Item};
 use crate::ledger::Database;
 use crate::pool::{Lease, Pool};
+use crate::reader::PostgresReader;
 
 /// Entries of a lane, at least: a connection more has to be worth its round trips.
 const LANE_ENTRIES_MIN: usize = 250;
@@ -19,6 +22,10 @@ pub(crate) struct PostgresWriter {
 }
 
 impl Writer for PostgresWriter {
+    fn reader(&self) -> Option<Arc<dyn Reader>> {
+        Some(Arc::new(PostgresReader::of_writer(self.database.clone())))
+    }
+
     fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError> {
         self.record_prepared(vec![Prepared::plain(group, received)])
     }

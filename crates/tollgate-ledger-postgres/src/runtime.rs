@@ -58,9 +58,7 @@ impl Calls {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = sync_channel(1);
         self.spawn(async move {
-            let outcome = timeout(time_max, call).await;
-            let outcome =
-                outcome.unwrap_or_else(|elapsed| Err(LedgerError::new(Remedy::Retry, step).because(elapsed)));
+            let outcome = within(time_max, step, call).await;
             // Who asked waits below.
             answer.send(outcome).ok();
         });
@@ -72,6 +70,23 @@ impl Calls {
         let runtime = self.runtime.as_ref().expect("it is taken only by drop");
         runtime.spawn(task);
     }
+}
+
+/// Does something, and gives it up when it takes longer than a call may.
+pub(crate) async fn in_time<T>(
+    step: &'static str,
+    work: impl Future<Output = Result<T, LedgerError>>,
+) -> Result<T, LedgerError> {
+    within(CALL_TIME_MAX, step, work).await
+}
+
+async fn within<T>(
+    time_max: Duration,
+    step: &'static str,
+    work: impl Future<Output = Result<T, LedgerError>>,
+) -> Result<T, LedgerError> {
+    let outcome = timeout(time_max, work).await;
+    outcome.unwrap_or_else(|elapsed| Err(LedgerError::new(Remedy::Retry, step).because(elapsed)))
 }
 
 impl Drop for Calls {

@@ -131,6 +131,12 @@ pub trait Writer: Send {
         self.record(group, received)
     }
 
+    /// Answers questions of whoever owns this, between two groups, and waits for nobody who asks elsewhere. `None` when the
+    /// ledger's reader does as well.
+    fn reader(&self) -> Option<Arc<dyn Reader>> {
+        None
+    }
+
     /// Writes what makes the next start quick, and closes.
     ///
     /// # Errors

@@ -186,6 +186,12 @@ impl UsageQuery {
         }
     }
 
+    /// Whether whose a model is makes a difference.
+    #[must_use]
+    pub fn asks_for_users(&self) -> bool {
+        self.user.is_some() || self.group_by.contains(&Dimension::User)
+    }
+
     /// What to ask a ledger for.
     #[must_use]
     pub fn select(&self) -> Select<'_> {
@@ -344,8 +350,7 @@ impl<'a, U: FnMut(&str) -> Option<Box<str>>> Usage<'a, U> {
         if query.labels.iter().any(|(name, value)| label(name) != &**value) {
             return None;
         }
-        let needs_user = query.user.is_some() || query.group_by.contains(&Dimension::User);
-        let user = if needs_user { (self.user_of)(series.model_uuid) } else { None };
+        let user = if query.asks_for_users() { (self.user_of)(series.model_uuid) } else { None };
         let user = user.as_deref().unwrap_or_default();
         if is_other(&query.user, user) {
             return None;

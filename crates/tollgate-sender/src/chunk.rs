@@ -72,6 +72,24 @@ impl Chunk {
         })
     }
 
+    /// Without the batches that `are_done`.
+    pub(crate) fn without(self, are_done: impl Fn(u64) -> bool) -> Self {
+        if !self.numbers().any(&are_done) {
+            return self;
+        }
+        let mut rest = Self::default();
+        let mut start = 0;
+        for (number, end) in self.entries {
+            if !are_done(number) {
+                rest.body.push(if rest.is_empty() { b'[' } else { b',' });
+                rest.body.extend_from_slice(&self.body[start + 1..end]);
+                rest.entries.push((number, rest.body.len()));
+            }
+            start = end;
+        }
+        rest
+    }
+
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().map(|&(number, _)| number)
     }
@@ -178,6 +196,17 @@ mod tests {
             let bodies = [first.body(), rest.body()].map(|body| String::from_utf8(body).expect("UTF-8"));
             let joined = format!("{},{}", bodies[0].trim_end_matches(']'), &bodies[1][1..]);
             assert_eq!(joined.as_bytes(), chunk.body());
+        }
+    }
+
+    #[test]
+    fn what_is_done_is_left_out_whole() {
+        for (done, rest) in
+            [(&[][..], &[1, 2, 3, 4][..]), (&[1], &[2, 3, 4]), (&[2, 4], &[1, 3]), (&[1, 2, 3, 4], &[])]
+        {
+            let mut expected = Chunk::default();
+            rest.iter().for_each(|&n| assert!(expected.add(n, &json("m", &format!("b{n}")), LIMITS)));
+            assert_eq!(chunk(4).without(|number| done.contains(&number)), expected, "{done:?}");
         }
     }
 

@@ -244,7 +244,8 @@ impl Core {
             return Ok(());
         }
         self.tidy()?;
-        Ok(self.journal.attest()?)
+        let attested = self.journal.attest();
+        self.noted(attested)
     }
 }
 

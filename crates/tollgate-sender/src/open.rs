@@ -1,5 +1,6 @@
 //! Opening a spool, whatever happened to it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use tollgate_journal::{
 use crate::SpoolError;
 use crate::core::{Core, each_pending};
 use crate::ranges::Ranges;
-use crate::record::Event;
+use crate::record::{Event, Record};
 use crate::spool::{KIND, Open, Opened, SpoolOptions, journal_options};
-use crate::state::{Fold, SetAside};
+use crate::state::{Fold, SetAside, State};
 
 /// The folder in which damaged stretches are kept.
 const SET_ASIDE: &str = "set-aside";
@@ -68,8 +69,10 @@ fn begin_anew(disk: &Arc<dyn Disk>, claim: &Claim) -> Result<SetAside, SpoolErro
     let mut fold = Fold::default();
     let mut last_sequence = 0;
     let mut numbers = Ranges::default();
+    let mut notes = Notes::default();
     let salvaged = salvage(&**disk, |group| {
         last_sequence = group.position().sequence;
+        notes.take_in(group)?;
         fold.take_in(group, |number, _, _| numbers.add(number, number))
     });
     let (kind, damage) = match salvaged {
@@ -91,9 +94,73 @@ fn begin_anew(disk: &Arc<dyn Disk>, claim: &Claim) -> Result<SetAside, SpoolErro
     // What was lost waits no longer.
     let lost = numbers.missing_in(1, fold.state.next_number - 1);
     fold.state.finish(&lost);
+    notes.forget_old(&mut fold.state);
     fold.state.apply(Event::SetAside(set_aside));
     write_anew((disk, claim), &fold, last_sequence)?;
     Ok(set_aside)
+}
+
+/// Tells which notes may be older than readings that were kept with a later one.
+///
+/// When readings cannot be read any more and are in a batch all the same, a note that was kept with them is lost, and an earlier one stands in
+/// its place: who goes on from there makes the same readings again.
+#[derive(Debug, Default)]
+struct Notes {
+    n_groups: u64,
+    /// Up to this one the readings were seen, or known to be missing.
+    last_reading: u64,
+    /// The first of missing readings, and the group that showed that they are.
+    missing: Vec<(u64, u64)>,
+    /// In which group each note was written last.
+    written: BTreeMap<String, u64>,
+}
+
+impl Notes {
+    fn take_in(&mut self, group: &Group) -> Result<(), SpoolError> {
+        self.n_groups += 1;
+        for (_, record) in group.records() {
+            let Record::Event(event) = Record::decode(record)? else { continue };
+            match event {
+                Event::Readings { first, readings } => {
+                    self.reach(first.saturating_sub(1));
+                    self.last_reading = self.last_reading.max(first + readings.len() as u64 - 1);
+                }
+                Event::Batched { last } | Event::Answered { last_batched: last, .. } => self.reach(last),
+                Event::Note { key, .. } => {
+                    self.written.insert(key, self.n_groups);
+                }
+                // All that was before it is in it, whatever of that can still be read.
+                Event::Snapshot(state) => {
+                    let n_groups = self.n_groups;
+                    self.last_reading = state.next_reading.saturating_sub(1);
+                    self.missing.clear();
+                    self.written = state.notes.into_keys().map(|key| (key, n_groups)).collect();
+                }
+                Event::Link(_)
+                | Event::Standings(_)
+                | Event::Released { .. }
+                | Event::HookBegins { .. }
+                | Event::HookEnded { .. }
+                | Event::SetAside(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note that there were readings up to `last`.
+    fn reach(&mut self, last: u64) {
+        if self.last_reading < last {
+            self.missing.push((self.last_reading + 1, self.n_groups));
+            self.last_reading = last;
+        }
+    }
+
+    /// Forgets notes that may be too old.
+    fn forget_old(&self, state: &mut State) {
+        let batched = self.missing.iter().rfind(|&&(first, _)| first <= state.last_batched);
+        let Some(&(_, shown_in)) = batched else { return };
+        state.notes.retain(|key, _| self.written.get(key).is_some_and(|&group| shown_in <= group));
+    }
 }
 
 fn write_anew(

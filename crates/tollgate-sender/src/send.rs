@@ -105,7 +105,7 @@ impl<T: Transport> Sender<T> {
     pub fn round(&mut self, mut progress: impl FnMut(u64) -> bool) -> Result<Round, SpoolError> {
         let mut round =
             Round { n_requests: 0, n_acknowledged: 0, n_refused: 0, error: None, next_in: Duration::ZERO };
-        let mut lap = Lap { ends_at: self.feeder.sequence, is_second: false };
+        let mut lap = Lap { ends_at: self.feeder.sequence, is_second: false, given: Ranges::default() };
         let mut n_stalled = 0;
         let mut retry_after = None;
         while n_stalled < STALLED_MAX
@@ -200,7 +200,18 @@ impl<T: Transport> Sender<T> {
 
     /// What goes out next; `None` when everything has been sent once in this round.
     fn next_chunk(&mut self, lap: &mut Lap) -> Result<Option<Chunk>, SpoolError> {
-        if let Some(chunk) = self.unsent.pop_front() {
+        let chunk = self.find_chunk(lap)?;
+        chunk.iter().flat_map(Chunk::numbers).for_each(|number| lap.given.add(number, number));
+        Ok(chunk)
+    }
+
+    fn find_chunk(&mut self, lap: &mut Lap) -> Result<Option<Chunk>, SpoolError> {
+        while let Some(chunk) = self.unsent.pop_front() {
+            // Somebody may have given some up since they were read.
+            let chunk = self.spool.with_core(|core| chunk.without(|number| core.state.done.contains(number)));
+            if chunk.is_empty() {
+                continue;
+            }
             if chunk.len() <= self.n_batches_now {
                 return Ok(Some(chunk));
             }
@@ -210,12 +221,14 @@ impl<T: Transport> Sender<T> {
         }
         let limits = Limits { n_batches: self.n_batches_now, ..self.limits };
         let now_ms = self.spool.now_ms();
+        let given = &lap.given;
         let is_due = |core: &Core, number| {
             let refusal = core.state.refused.get(&number);
-            refusal.is_none_or(|refusal| {
-                let has_waited = refusal.last_ms.saturating_add(PASSED_BY_MS) <= now_ms;
-                refusal.n_times < REFUSALS_MAX || has_waited || now_ms < refusal.last_ms
-            })
+            !given.contains(number)
+                && refusal.is_none_or(|refusal| {
+                    let has_waited = refusal.last_ms.saturating_add(PASSED_BY_MS) <= now_ms;
+                    refusal.n_times < REFUSALS_MAX || has_waited || now_ms < refusal.last_ms
+                })
         };
         let mut chunk = Chunk::default();
         loop {
@@ -320,6 +333,8 @@ struct Lap {
     ends_at: u64,
     /// Whether the end was reached, and the beginning of the spool is gone over.
     is_second: bool,
+    /// The batches that went out: of the group that it began in, those behind the place are met twice.
+    given: Ranges,
 }
 
 impl Spool {

@@ -107,8 +107,6 @@ struct Shared {
     options: SpoolOptions,
     clock: Arc<dyn Clock>,
     waiting: Mutex<Waiting>,
-    /// Somebody's group has come to its end.
-    group_ended: Condvar,
     core: Mutex<Core>,
 }
 
@@ -117,12 +115,20 @@ struct Shared {
 struct Waiting {
     records: Records,
     n_batches: u64,
-    /// Tells those whose records are in it what became of them.
-    outcome: Arc<OnceLock<Result<(), Arc<SpoolError>>>>,
+    group: Arc<Group>,
     /// Whether somebody writes just now.
     is_writing: bool,
     /// Empty, and kept for its memory.
     spare: Records,
+}
+
+/// What those wait for whose records are in one group.
+#[derive(Debug, Default)]
+struct Group {
+    /// What became of it.
+    outcome: OnceLock<Result<(), Arc<SpoolError>>>,
+    /// To all of them when it has an outcome; to one of them when it is to write. Others' groups wake nobody here.
+    changed: Condvar,
 }
 
 impl Spool {
@@ -156,13 +162,7 @@ impl Spool {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Opened), SpoolError> {
         let (core, opened) = open::open(disk, options)?;
-        let shared = Shared {
-            options,
-            clock,
-            waiting: Mutex::default(),
-            group_ended: Condvar::new(),
-            core: Mutex::new(core),
-        };
+        let shared = Shared { options, clock, waiting: Mutex::default(), core: Mutex::new(core) };
         Ok((Self { shared: Arc::new(shared) }, opened))
     }
 
@@ -221,13 +221,13 @@ impl Spool {
             waiting.records.push_with(|buffer| Body { recorded_ms, json }.encode(buffer));
         }
         waiting.n_batches += bodies.len() as u64;
-        let outcome = waiting.outcome.clone();
+        let group = waiting.group.clone();
         loop {
-            if let Some(outcome) = outcome.get() {
+            if let Some(outcome) = group.outcome.get() {
                 return outcome.clone().map_err(SpoolError::Group);
             }
             if waiting.is_writing {
-                waiting = shared.group_ended.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                waiting = group.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             // Nobody writes, so this thread does, for all that wait.
@@ -235,20 +235,23 @@ impl Spool {
             let spare = std::mem::take(&mut waiting.spare);
             let mut records = std::mem::replace(&mut waiting.records, spare);
             let n_batches = std::mem::take(&mut waiting.n_batches);
-            let of_group = std::mem::take(&mut waiting.outcome);
+            let written_group = std::mem::take(&mut waiting.group);
             drop(waiting);
             let written = lock(&shared.core).append_batches(&mut records, n_batches);
             records.clear();
             // IMPORTANT: told after the sync, and whatever came of it: nobody waits for ever.
-            let _: Result<(), _> = of_group.set(written.map_err(Arc::new));
+            let _: Result<(), _> = written_group.outcome.set(written.map_err(Arc::new));
             waiting = lock(&shared.waiting);
             waiting.is_writing = false;
             waiting.spare = records;
-            shared.group_ended.notify_all();
+            written_group.changed.notify_all();
+            waiting.group.changed.notify_one();
         }
     }
 
     /// Keeps readings until they are put in a batch, durably; `notes` are kept with them, all or none.
+    ///
+    /// A note is never older than the readings that count: one that damage has made so is forgotten.
     ///
     /// # Errors
     ///

@@ -95,6 +95,10 @@ impl State {
                 self.batched(last_batched);
                 self.know(refused.last());
                 for number in refused.iter().flat_map(|(first, last)| first..=last) {
+                    // It was given up while its request was under way.
+                    if self.done.contains(number) {
+                        continue;
+                    }
                     let refusal =
                         self.refused.entry(number).or_insert(Refusal { n_times: 0, last_ms: 0, why: None });
                     refusal.n_times = refusal.n_times.saturating_add(1);
@@ -322,6 +326,9 @@ mod tests {
         state.apply(Event::Released { numbers: ranges([3]), release: Release::SendAgain });
         state.apply(Event::Released { numbers: ranges([5]), release: Release::GiveUp });
         assert_eq!((state.n_pending(), state.refused.len(), state.n_given_up), (2, 0, 1));
+        // The answer to a request that was under way meanwhile.
+        state.apply(answered(&[], &[2, 3, 5], None));
+        assert_eq!(state.refused.into_keys().collect::<Vec<_>>(), [3]);
     }
 
     #[test]

@@ -48,9 +48,8 @@ fn batch(model: &str, uuid: &str, value: &str, credentials: Option<&str>) -> Val
     })
 }
 
-/// A collector with two models, of which `b` is over its allowance, has a unit with a status by hand, and another user.
-async fn tenants(self_service: bool) -> (MemoryLedger, Running) {
-    let allowance = |name: &str, model: &str, limit: &str| AllowanceSettings {
+fn allowance(name: &str, model: &str, limit: &str) -> AllowanceSettings {
+    AllowanceSettings {
         name: name.to_owned(),
         models: vec![model.to_owned()],
         users: Vec::new(),
@@ -60,7 +59,20 @@ async fn tenants(self_service: bool) -> (MemoryLedger, Running) {
         limit: limit.to_owned(),
         amber_at: "80%".to_owned(),
         tz: "UTC".to_owned(),
-    };
+    }
+}
+
+async fn requiring(policy: Policy, self_service: bool, memory: &MemoryLedger) -> Running {
+    let settings = Settings { require_credentials: true, ..Settings::for_testing() };
+    let handing_out = CredentialSettings { self_service, ..CredentialSettings::default() };
+    let keys = KeyRing::parse(KEY).expect("a key");
+    let credentials = Credentials::new(&settings, handing_out, Vec::new(), Some(keys)).expect("can work");
+    let terms = Terms { policy: Arc::new(policy), credentials: Arc::new(credentials), ..Terms::default() };
+    Running::under(&Arc::new(CurrentTerms::new(terms)), memory).await
+}
+
+/// A collector with two models, of which `b` is over its allowance, has a unit with a status by hand, and another user.
+async fn tenants(self_service: bool) -> (MemoryLedger, Running) {
     let user =
         |name: &str, model: &str| UserSettings { name: name.to_owned(), models: vec![model.to_owned()] };
     let allowances = [allowance("allowance-a", "a", "1000000"), allowance("allowance-b", "b", "10")];
@@ -69,13 +81,8 @@ async fn tenants(self_service: bool) -> (MemoryLedger, Running) {
         allowances: Allowances::new(&allowances).expect("allowances"),
         ..Policy::default()
     };
-    let settings = Settings { require_credentials: true, ..Settings::for_testing() };
-    let handing_out = CredentialSettings { self_service, ..CredentialSettings::default() };
-    let keys = KeyRing::parse(KEY).expect("a key");
-    let credentials = Credentials::new(&settings, handing_out, Vec::new(), Some(keys)).expect("can work");
-    let terms = Terms { policy: Arc::new(policy), credentials: Arc::new(credentials), ..Terms::default() };
     let memory = MemoryLedger::default();
-    let running = Running::under(&Arc::new(CurrentTerms::new(terms)), &memory).await;
+    let running = requiring(policy, self_service, &memory).await;
     let own = encoded(&credential(KEY, "b"));
     let answer =
         running.post("/metrics", json!([batch("b", "known", "123456", Some(&own))]).to_string()).await;
@@ -235,24 +242,68 @@ async fn the_same_id_in_another_model_is_another_batch() {
 }
 
 #[tokio::test]
-async fn a_users_credential_is_for_what_is_that_users_or_nobodys_yet() {
+async fn a_users_credential_is_for_what_is_that_users_or_new() {
     let (memory, running) = tenants(true).await;
     let of = |user: &str| encoded(&credential_of_user(user));
-    let post = async |model: &str, uuid: &str, user: &str| {
-        let posted = json!([batch(model, uuid, "1", Some(&of(user)))]);
+    let post = async |model: &str, uuid: &str, credential: &str| {
+        let posted = json!([batch(model, uuid, "1", Some(credential))]);
         let answer = running.post("/metrics", posted.to_string()).await.json();
         answer["env-responses"][model]["unit-statuses"]["web/0"].clone()
     };
-    assert_eq!(post("a", "1", "owner-of-a").await["status"], "GREEN", "by the configuration");
-    assert_eq!(post("new", "1", "erin").await["status"], "GREEN", "nobody's");
-    let refused = post("new", "2", "owner-of-a").await;
+    assert_eq!(post("a", "1", &of("owner-of-a")).await["status"], "GREEN", "by the configuration");
+    assert_eq!(post("new", "1", &of("erin")).await["status"], "GREEN", "new");
+    let refused = post("new", "2", &of("owner-of-a")).await;
     assert_eq!(
         refused,
         json!({ "status": "RED", "info": "batch 2 is in quarantine: the credential is for the models of the user \"owner-of-a\", and \
-                this one is another's" })
+                this one is not known to be" })
     );
-    assert_eq!(post("new", "3", "erin").await["status"], "GREEN", "erin's");
+    assert_eq!(post("new", "3", &of("erin")).await["status"], "GREEN", "erin's");
+    // One that is in use is not taken over, though nobody is known to own it.
+    let own = encoded(&credential(KEY, "in-use"));
+    assert_eq!(post("in-use", "1", &own).await["status"], "GREEN");
+    assert_eq!(post("in-use", "2", &of("erin")).await["status"], "RED");
     let reader = memory.open().reader;
-    assert_eq!(reader.declared_user("new").expect("readable").as_deref(), Some("erin"));
+    let declared = |model: &str| reader.declared_user(model).expect("readable");
+    assert_eq!((declared("new").as_deref(), declared("in-use")), (Some("erin"), None));
     assert_eq!(reader.model("new").expect("readable").expect("it is recorded").n_batches, 2);
+}
+
+#[tokio::test]
+async fn a_name_makes_nobody_the_owner_where_credentials_are_required() {
+    let each_user = AllowanceSettings {
+        models: Vec::new(),
+        users: vec!["*".to_owned()],
+        limit: "10".to_owned(),
+        ..allowance("each-user", "", "10")
+    };
+    let policy =
+        Policy { allowances: Allowances::new(&[each_user]).expect("allowances"), ..Policy::default() };
+    let running = requiring(policy, false, &MemoryLedger::default()).await;
+    let named = |model: &str, user: Option<&str>, value: &str| {
+        let terms = tollgate_rules::Terms {
+            model_uuid: Some(model.to_owned()),
+            user: user.map(str::to_owned),
+            ..tollgate_rules::Terms::default()
+        };
+        let mut batch = batch(model, value, value, Some(&encoded(&minted(KEY, &terms))));
+        batch["model-name"] = json!("alice/x");
+        json!([batch]).to_string()
+    };
+    let status = async |posted: String, model: &str| {
+        let answer = running.post("/metrics", posted).await.json();
+        answer["env-responses"][model]["model-status"].clone()
+    };
+    assert_eq!(status(named("alices", Some("alice"), "9"), "alices").await["status"], "AMBER", "declared");
+    let others = status(named("others", None, "5"), "others").await;
+    assert_eq!(others, json!({ "status": "GREEN", "info": "" }), "of alice's total it hears nothing");
+    assert_eq!(
+        status(named("alices", Some("alice"), "0"), "alices").await["status"],
+        "AMBER",
+        "nor adds to it"
+    );
+    let shown = running.get("/api/v1/usage?group_by=user").await.json();
+    let users: Vec<_> =
+        shown["rows"].as_array().expect("rows").iter().map(|row| [&row["user"], &row["value"]]).collect();
+    assert_eq!(users, [[&json!(""), &json!("5")], [&json!("alice"), &json!("9")]]);
 }

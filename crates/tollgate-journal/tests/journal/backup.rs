@@ -38,7 +38,8 @@ fn a_copy_is_the_journal_up_to_its_last_whole_group() {
     bytes.extend_from_slice(b"\xF5GR\xF6 and no more");
     from.set_contents(last, &bytes);
     let mut covered = None;
-    let backed_up = backup(&from.shared(), &to.shared(), |progress| covered = Some(progress)).expect("a copy");
+    let backed_up =
+        backup(&from.shared(), &to.shared(), |progress| covered = Some(progress)).expect("a copy");
     let covered = covered.expect("progress");
     assert_eq!(covered.n_bytes + 16, covered.n_bytes_total);
     assert_eq!((backed_up.n_segments, backed_up.n_groups), (3, 12));

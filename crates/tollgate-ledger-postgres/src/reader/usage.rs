@@ -14,11 +14,14 @@ use crate::error::damaged;
 use crate::fold::day_of;
 use crate::ledger::Database;
 use crate::pool::Pool;
+use crate::runtime::in_time;
 use crate::session::Parameter;
 use crate::{key, text};
 
 /// Models that are read ahead of what is shown.
 const MODELS_AHEAD: usize = 4;
+
+const STEP: &str = "read usage";
 
 /// What readings of one model come to.
 #[derive(Default)]
@@ -42,7 +45,7 @@ struct Names {
 
 /// Shows `visitor` what is asked for, model by model.
 pub(super) fn show(
-    database: &Database,
+    (database, pool): (&Database, &Arc<Pool>),
     select: &Select<'_>,
     visitor: &mut dyn Visitor,
 ) -> Result<(), LedgerError> {
@@ -53,7 +56,7 @@ pub(super) fn show(
         to_hour: select.to_hour,
     };
     let (models, mut shown) = mpsc::channel(MODELS_AHEAD);
-    let pool = database.reading.clone();
+    let pool = pool.clone();
     database.calls.spawn(async move {
         if let Err(error) = read(&pool, &question, &models).await {
             // Who asked waits below.
@@ -114,11 +117,12 @@ async fn read(
             SELECT model, 2, NULL, NULL, NULL, NULL, NULL, content FROM deltas WHERE {of_model}
         ) q ORDER BY model"
     );
-    let mut lease = pool.lease().await?;
+    // Each step by itself: whoever is shown the rows may take its time.
+    let mut lease = in_time(STEP, pool.lease()).await?;
     let mut current: Option<(Vec<u8>, ModelUsage)> = None;
     let has_hour = |hour: i64| (*from_hour..*to_hour).contains(&hour);
-    let mut rows = lease.session.stream("read usage", &sql, &parameters).await?;
-    while let Some(row) = rows.next().await? {
+    let mut rows = in_time(STEP, lease.session.stream(STEP, &sql, &parameters)).await?;
+    while let Some(row) = in_time(STEP, rows.next()).await? {
         let its: &[u8] = row.get(0);
         if current.as_ref().is_none_or(|(model, _)| model != its) {
             let next = ModelUsage { model_uuid: key::unpack(its)?, ..ModelUsage::default() };

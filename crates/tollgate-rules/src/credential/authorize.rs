@@ -104,18 +104,22 @@ pub fn verify(macaroon: &Macaroon, keys: &KeyRing) -> Result<CredentialId, Crede
 }
 
 impl Authorization {
-    /// Whether it covers a model of this owner. One that names a user and no model is for what is that user's, or nobody's yet.
+    /// Whether it names a user and no model: then it is for that user's models, whose owner has to be known.
+    #[must_use]
+    pub fn is_for_a_user(&self) -> bool {
+        self.model_uuid.is_none() && self.user.is_some()
+    }
+
+    /// Whether it covers a model of this owner. One that names a user and no model covers what is that user's, and what is new; a
+    /// model in use of which nobody is known to own it is not that user's.
     ///
     /// # Errors
     ///
     /// [`CredentialError::WrongUser`].
-    pub fn check_owner(&self, owner: Option<&str>) -> Result<(), CredentialError> {
-        match (&self.model_uuid, &self.user, owner) {
-            (None, Some(user), Some(owner)) if **user != *owner => {
-                Err(CredentialError::WrongUser { declared: excerpt(user) })
-            }
-            _ => Ok(()),
-        }
+    pub fn check_owner(&self, owner: Option<&str>, is_new: bool) -> Result<(), CredentialError> {
+        let (None, Some(user)) = (&self.model_uuid, &self.user) else { return Ok(()) };
+        let covers = owner.map_or(is_new, |owner| **user == *owner);
+        if covers { Ok(()) } else { Err(CredentialError::WrongUser { declared: excerpt(user) }) }
     }
 
     /// What one macaroon says, all of whose conditions must be understood and hold.

@@ -48,8 +48,8 @@ pub enum CredentialError {
         /// The model that it is for, perhaps cut.
         declared: String,
     },
-    /// It is for all models of a user, and this one is not known as that user's.
-    #[error("the credential is for the models of the user {declared:?}, and this one is another's")]
+    /// It is for all models of a user, and this one is another's, or in use and nobody's.
+    #[error("the credential is for the models of the user {declared:?}, and this one is not known to be")]
     WrongUser {
         /// The user that it is for, perhaps cut.
         declared: String,

@@ -104,7 +104,10 @@ fn whatever_byte_is_damaged_the_rest_is_delivered() {
     assert!(1_000 < n_damaged, "{n_damaged} were noticed");
 }
 
-/// Readings 1 to 3 are delivered; `goes_on` with readings 4 to 6 in batches, 7 and 8 waiting.
+/// The note that says up to which one readings were made.
+const STOOD_AT: &str = "stood at";
+
+/// Readings 1 to 3 are delivered; `goes_on` with readings 4 to 6 in batches, 7 and 8 waiting. With each a note is kept up to where they go.
 fn read(goes_on: bool) -> (SimDisk, SimClock, Collector) {
     let (disk, clock, spool) = spool_of(1);
     let collector = Collector::default();
@@ -112,8 +115,10 @@ fn read(goes_on: bool) -> (SimDisk, SimClock, Collector) {
     collector.with(|script| script.refused = ["b1".to_owned()].into());
     let keep = |values: &[&str]| {
         let readings = values.iter().map(|&value| reading(value)).collect();
-        spool.add_readings(readings, Vec::new()).expect("keep");
+        let notes = values.last().map(|&last| (STOOD_AT.to_owned(), last.to_owned()));
+        spool.add_readings(readings, notes.into_iter().collect()).expect("keep");
     };
+    spool.add_readings(Vec::new(), vec![(STOOD_AT.to_owned(), "0".to_owned())]).expect("keep");
     keep(&["1", "2"]);
     keep(&["3"]);
     spool.batch_readings(0, 0).expect("batch");
@@ -131,7 +136,7 @@ fn read(goes_on: bool) -> (SimDisk, SimClock, Collector) {
 #[track_caller]
 fn check_readings(goes_on: bool, n_values: usize, n_damaged_min: usize) {
     let (disk, clock, collector) = read(goes_on);
-    let mut n_damaged = 0;
+    let (mut n_damaged, mut n_forgotten) = (0, 0);
     for name in segments(&disk) {
         let bytes = disk.contents(&name).expect("there");
         for at in 0..bytes.len() {
@@ -140,6 +145,14 @@ fn check_readings(goes_on: bool, n_values: usize, n_damaged_min: usize) {
             damaged[at] ^= 0x40;
             disk.set_contents(&name, &damaged);
             let (spool, opened) = try_open(&disk, &clock).expect("what is intact");
+            // As who reads a counter does: it makes readings from what is noted on, and none when nothing is.
+            if let Some(stood_at) = spool.note(STOOD_AT) {
+                let stood_at: usize = stood_at.parse().expect("a number");
+                let more = (stood_at + 1..=n_values).map(|value| reading(value.to_string()));
+                spool.add_readings(more.collect(), Vec::new()).expect("keep");
+            } else {
+                n_forgotten += 1;
+            }
             spool.batch_readings(0, 0).expect("batch");
             round(&mut sender(&spool, &collector));
             let values = collector.readings();
@@ -150,6 +163,8 @@ fn check_readings(goes_on: bool, n_values: usize, n_damaged_min: usize) {
         }
     }
     assert!(n_damaged_min < n_damaged, "{n_damaged} were noticed");
+    assert!(n_forgotten < n_damaged / 2, "{n_forgotten} times of {n_damaged} nothing was noted");
+    assert_eq!(goes_on, n_forgotten == 0, "a later note is as good as ever");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the loop sends, against collectors that do as they are told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tollgate_sender::{Release, Sender, Settings};
@@ -94,6 +95,28 @@ fn batches_refused_again_and_again_never_block_the_others() {
 }
 
 #[test]
+fn a_round_that_begins_within_a_group_sends_each_batch_once() {
+    // What the round before ended with: nothing of its request was acknowledged, or it did not get through.
+    for act in [Act::Answer, Act::Refuse] {
+        let (_disk, _clock, spool) = spool_of(1);
+        // As one group.
+        spool.record_all((2..=12).map(|n| batch(format!("b{n}"))).collect()).expect("record");
+        let collector = Collector::default();
+        collector.with(|script| {
+            script.acts = vec![act];
+            script.refused = (1..=12).map(|n| format!("b{n}")).collect();
+        });
+        let mut sender = sender(&spool, &collector);
+        sender.round(|_| false).expect("a round of one request");
+        assert_eq!(collector.requests(), ["b1 b2 b3 b4"]);
+        sender.round(|_| true).expect("a round");
+        let requests = collector.requests().join(" ");
+        let ids: BTreeSet<&str> = requests.split(' ').collect();
+        assert_eq!((ids.len(), requests.split(' ').count()), (12, 12), "{requests}");
+    }
+}
+
+#[test]
 fn a_refused_batch_is_sent_again_or_given_up_when_somebody_says_so() {
     let (disk, clock, spool) = spool_of(3);
     let collector = Collector::default();
@@ -112,6 +135,23 @@ fn a_refused_batch_is_sent_again_or_given_up_when_somebody_says_so() {
     disk.cut_power(1);
     let spool = open(&disk, &clock);
     assert_eq!((spool.summary().n_pending, spool.summary().n_given_up), (1, 1));
+}
+
+#[test]
+fn what_is_given_up_between_two_attempts_is_not_sent_again() {
+    let (_disk, _clock, spool) = spool_of(3);
+    let collector = Collector::default();
+    collector.with(|script| script.acts = vec![Act::Refuse, Act::Refuse]);
+    let mut sender = sender(&spool, &collector);
+    round(&mut sender);
+    assert_eq!(spool.release(Some(&["b2".to_owned()]), Release::GiveUp).expect("release"), 1);
+    round(&mut sender);
+    let rest = ["b1", "b3"].map(str::to_owned);
+    assert_eq!(spool.release(Some(&rest), Release::GiveUp).expect("release"), 2);
+    assert_eq!(round(&mut sender), (0, 0));
+    assert_eq!(collector.requests(), ["b1 b2 b3", "b1 b3"]);
+    spool.record(batch("later")).expect("record");
+    assert_eq!(round(&mut sender), (1, 1));
 }
 
 #[test]

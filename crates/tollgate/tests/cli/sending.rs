@@ -514,6 +514,22 @@ fn a_spool_that_fails_under_what_only_reads_ends_the_agent() {
 }
 
 #[test]
+fn a_spool_that_fails_while_the_agent_stops_ends_it_as_at_any_time() {
+    let place = Place::new();
+    let agent =
+        Agent::start_with_small_files(&place, "agent.model = \"m1\"\nagent.batch_age_ms = 3600000\n", 2);
+    // There is room for the reading, and none for the batch that is made of it at the end.
+    let label: String = (0..300_u32).map(|n| char::from(b'a' + (n * n % 251 % 26) as u8)).collect();
+    let reading = format!(r#"{{"meter":"requests","value":1,"labels":{{"az":"{label}"}}}}"#);
+    assert_eq!(agent.ask("POST", "/readings", &reading).0, 200);
+    assert_eq!(agent.terminate(), Some(70));
+    // And it is there at the next start.
+    let agent = Agent::start(&place, "agent.model = \"m1\"\n");
+    assert_eq!(agent.terminate(), Some(0));
+    assert!(place.run(&["spool", "show"]).stdout.starts_with("1 batch still waits"), "it is there");
+}
+
+#[test]
 fn a_second_agent_is_refused_and_told_who_has_the_spool() {
     let place = Place::new();
     let configuration = "agent.model = \"m1\"\nsender.to = \"http://127.0.0.1:1\"\n";

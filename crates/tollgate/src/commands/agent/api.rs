@@ -215,17 +215,23 @@ async fn on_spool<T: Send + 'static>(
         return Err(problem(StatusCode::INTERNAL_SERVER_ERROR, "This is a mistake in the agent."));
     };
     done.map_err(|error| {
-        let status = match error.remedy() {
-            Remedy::Retry => StatusCode::INSUFFICIENT_STORAGE,
-            Remedy::Mend => StatusCode::BAD_REQUEST,
-            Remedy::Restart => {
-                agent.failed.notify_one();
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        };
-        let error = anyhow::Error::from(error);
-        problem(status, &format!("Nothing was recorded: failed to {error:#}."))
+        if error.remedy() == Remedy::Restart {
+            agent.failed.notify_one();
+        }
+        let (status, detail) = refusal(error);
+        problem(status, &detail)
     })
+}
+
+/// How a request is answered that the spool did not take.
+fn refusal(error: SpoolError) -> (StatusCode, String) {
+    let (status, what) = match error.remedy() {
+        Remedy::Retry => (StatusCode::INSUFFICIENT_STORAGE, "Nothing was recorded"),
+        Remedy::Mend => (StatusCode::BAD_REQUEST, "Nothing was recorded"),
+        // Only the next start finds out what is stored.
+        Remedy::Restart => (StatusCode::SERVICE_UNAVAILABLE, "It is not known whether this was recorded"),
+    };
+    (status, format!("{what}: failed to {:#}.", anyhow::Error::from(error)))
 }
 
 /// An answer by RFC 9457.
@@ -269,6 +275,22 @@ mod tests {
     fn check_refused(body: &str, expected: &str) {
         let refusal = taken(body).expect_err("refused");
         assert!(refusal.starts_with(expected), "{refusal}");
+    }
+
+    #[test]
+    fn an_answer_does_not_say_more_than_is_known() {
+        let refused = |error| {
+            let (status, detail) = refusal(error);
+            (status.as_u16(), detail.split(": failed to ").next().unwrap_or_default().to_owned())
+        };
+        let nothing = "Nothing was recorded".to_owned();
+        assert_eq!(refused(SpoolError::NoModel), (400, nothing.clone()));
+        let path = || std::path::PathBuf::from("spool");
+        let full = SpoolError::Full { path: path(), needed_bytes: 1, n_bytes: 1, bytes_max: 1 };
+        assert_eq!(refused(full), (507, nothing));
+        let source = std::io::Error::other("disk on fire");
+        let failed = SpoolError::Folder { step: "sync", path: path(), source };
+        assert_eq!(refused(failed), (503, "It is not known whether this was recorded".to_owned()));
     }
 
     #[test]

@@ -16,7 +16,9 @@ use anyhow::{Context as _, bail};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tollgate_sender::{HttpTransport, Opened, Sender, ShellHook, Source, Spool, SpoolError, SystemClock};
+use tollgate_sender::{
+    HttpTransport, Opened, Remedy, Sender, ShellHook, Source, Spool, SpoolError, SystemClock,
+};
 use tollgate_wire::Metric;
 use tracing::{debug, error, info, warn};
 
@@ -167,15 +169,20 @@ async fn serve(configuration: Configuration) -> anyhow::Result<Exit> {
         batches.join(until);
         threads.iter().for_each(Worker::tell_to_stop);
         threads.into_iter().for_each(|thread| thread.join(until));
-        spool.close()
+        (spool.close(), spool.is_closed())
     });
-    let closed = closing.await.context("end the threads")?;
-    if has_failed {
+    let (closed, is_closed) = closing.await.context("end the threads")?;
+    // Also while it stopped, when nobody listened any more: then what was noticed is still there to be heard.
+    let has_failed_since = is_closed || tokio::time::timeout(Duration::ZERO, failed.notified()).await.is_ok();
+    if has_failed || has_failed_since {
         return Err(exit::as_ledger_failure(&anyhow::anyhow!(
             "keep the spool; what was recorded is durable"
         )));
     }
-    closed?;
+    closed.map_err(|error| match error.remedy() {
+        Remedy::Restart => exit::as_ledger_failure(&error.into()),
+        Remedy::Retry | Remedy::Mend => error.into(),
+    })?;
     info!("stopped");
     Ok(Exit::Ok)
 }
@@ -314,7 +321,7 @@ fn work_until(stopped: &Receiver<()>, mut work: Work, failed: &Notify) {
     loop {
         let wait = match work(is_last) {
             Ok(wait) => wait,
-            Err(error) if error.remedy() == tollgate_sender::Remedy::Restart => {
+            Err(error) if error.remedy() == Remedy::Restart => {
                 error!(error = format!("{:#}", anyhow::Error::from(error)), "the spool failed");
                 return failed.notify_one();
             }
@@ -416,7 +423,7 @@ fn counters(settings: &Settings) -> anyhow::Result<BTreeSet<String>> {
 /// Tells when an error is the spool's end.
 fn tell_failed(failed: &Notify, error: &anyhow::Error) {
     let error = error.downcast_ref::<SpoolError>();
-    if error.is_some_and(|error| error.remedy() == tollgate_sender::Remedy::Restart) {
+    if error.is_some_and(|error| error.remedy() == Remedy::Restart) {
         failed.notify_one();
     }
 }
@@ -453,9 +460,10 @@ fn read_all(spool: &Spool, source: &Source, settings: &Settings, failed: &Arc<No
         let mut ticks = tokio::time::interval(Duration::from_secs(endpoint.every_seconds.max(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::spawn(async move {
+            let mut told = BTreeSet::new();
             loop {
                 ticks.tick().await;
-                match scrape::scrape(&client, &endpoint, &source, &spool).await {
+                match scrape::scrape(&client, &endpoint, &source, &spool, &mut told).await {
                     Ok(n_readings) => debug!(url = endpoint.url, n_readings, "read an endpoint"),
                     Err(error) => {
                         warn!(url = endpoint.url, error = format!("{error:#}"), "could not read an endpoint");

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::amount::Amount;
 use super::exposition::{self, Sample};
 use super::settings::{Mapping, MetricKind, Scrape};
+use crate::sending;
 use crate::words::count;
 
 /// How long an endpoint may take.
@@ -29,10 +30,16 @@ const NOTE: &str = "counter ";
 /// How long a series may be missed before what it stood at is forgotten: a target that was away for less has not begun anew.
 const MISSED_MS: i64 = 7 * 24 * 3600 * 1000;
 
+/// By how much the clock of a process may be behind this one's: a start so much before the last scrape may be one after it.
+const SLACK_MS: i64 = 10_000;
+
 /// What is known of the counters of one mapping at one endpoint, kept in the spool together with the readings that were made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     process_start: Option<String>,
+    /// When it was scraped last and anything was new, in milliseconds since 1970.
+    #[serde(default)]
+    scraped_ms: i64,
     /// The last value of each series.
     counters: BTreeMap<String, String>,
     /// Since when those of them are missed that are not there now, in milliseconds since 1970.
@@ -46,7 +53,7 @@ type Amounts = BTreeMap<(String, BTreeMap<String, String>), Amount>;
 ///
 /// With nothing known it is the first time, and gives no counts: what the counters stand at was before. From then on a series that was not there
 /// before counts from zero. A counter that is lower than it was has begun anew, as have all when the process did, also those that come later; then all
-/// of it counts.
+/// of it counts. What a page has twice counts as the first of them.
 fn count_on(
     mapping: &Mapping,
     samples: &[Sample],
@@ -56,16 +63,18 @@ fn count_on(
 ) -> Known {
     let start = process_start(samples);
     let before = known.and_then(|known| known.process_start.as_ref());
-    let has_restarted = matches!((before, &start), (Some(before), Some(now)) if before != now);
+    let has_restarted = known.zip(start.as_deref()).is_some_and(|(known, start)| has_restarted(known, start));
     // What ended with its process says nothing of the next one.
     let known_still = known.filter(|_| !has_restarted);
-    let mut next = Known { process_start: start.or_else(|| before.cloned()), ..Known::default() };
+    let process_start = if has_restarted { start } else { before.cloned().or(start) };
+    let mut next = Known { process_start, scraped_ms: now_ms, ..Known::default() };
     for (sample, value) in meant(mapping, samples) {
         let series = series(sample);
-        if next.counters.insert(series.clone(), value.to_string()).is_some() {
+        if next.counters.contains_key(&series) {
             debug!(metric = sample.metric, series, "is there twice; the first counts");
             continue;
         }
+        next.counters.insert(series.clone(), value.to_string());
         let last = known_still.and_then(|known| known.counters.get(&series));
         let last = last.and_then(|last| Amount::parse(last)).unwrap_or_default();
         let grown = if value < last { Some(value) } else { value.minus(last) };
@@ -83,11 +92,23 @@ fn count_on(
     next
 }
 
+/// Whether a process that says it started at `start` is another one than that of the last scrape.
+///
+/// What computes its start gives another one after each step of the clock: only one that is later than the last scrape is one of a new process.
+fn has_restarted(known: &Known, start: &str) -> bool {
+    let before = known.process_start.as_deref().and_then(Amount::parse);
+    let scraped = Amount::parse(&format!("{}e-3", known.scraped_ms.saturating_sub(SLACK_MS)));
+    match (before, Amount::parse(start), scraped) {
+        (Some(before), Some(start), Some(scraped)) => before != start && scraped < start,
+        _ => false,
+    }
+}
+
 /// When the endpoint's process started; `None` when it does not say so, or speaks for more than one.
 fn process_start(samples: &[Sample]) -> Option<String> {
     let mut starts = samples.iter().filter(|sample| sample.metric == PROCESS_START);
     let start = starts.next()?.value.clone();
-    starts.next().is_none().then_some(start)
+    (starts.next().is_none() && Amount::parse(&start).is_some()).then_some(start)
 }
 
 /// The samples of a mapping, as far as they are numbers.
@@ -99,6 +120,12 @@ fn meant<'a>(mapping: &Mapping, samples: &'a [Sample]) -> impl Iterator<Item = (
         }
         Some((sample, value?))
     })
+}
+
+/// Whether it is worth a write. The time alone is not, or a spool would grow while nothing is counted; a start is late all the same when it is later
+/// than an earlier scrape. Unless that is in the future, because the clock was set back.
+fn is_news(known: &Known, next: &Known) -> bool {
+    *known != Known { scraped_ms: known.scraped_ms, ..next.clone() } || next.scraped_ms < known.scraped_ms
 }
 
 /// Adds to what is recorded under the labels that readings keep.
@@ -133,12 +160,34 @@ pub(crate) fn forget_all_but(notes: &BTreeSet<String>, spool: &Spool) -> Result<
     spool.forget_notes(|key| key.starts_with(NOTE) && !notes.contains(key))
 }
 
+/// The readings of what was read, and what cannot be one: its meter, and why.
+///
+/// A reading that could not count would take all that is in its batch with it.
+fn readings(amounts: Amounts, source: &Source, now: Timestamp) -> (Vec<Reading>, Vec<(String, String)>) {
+    let (mut readings, mut left_out) = (Vec::new(), Vec::new());
+    for ((key, labels), amount) in amounts {
+        // A meter cannot go below zero.
+        if amount < Amount::default() {
+            continue;
+        }
+        let metric = Metric { key, value: amount.to_string(), time: now, labels };
+        match sending::check_batch(&source.batch(vec![metric.clone()], now)) {
+            Ok(()) => readings.push(reading(source, metric, now)),
+            Err(error) => left_out.push((metric.key, format!("{error:#}"))),
+        }
+    }
+    (readings, left_out)
+}
+
 /// Reads an endpoint once, and keeps what it says. Gives how many readings that made.
+///
+/// `told` are the meters of which it was said that something of them is left out.
 pub(crate) async fn scrape(
     client: &reqwest::Client,
     scrape: &Scrape,
     source: &Source,
     spool: &Spool,
+    told: &mut BTreeSet<String>,
 ) -> anyhow::Result<usize> {
     let text = fetch(client, &scrape.url).await?;
     let (samples, n_unread) = exposition::parse(&text);
@@ -160,17 +209,21 @@ pub(crate) async fn scrape(
             .transpose()
             .context("read what is known of its counters")?;
         let next = count_on(mapping, &samples, known.as_ref(), now_ms, &mut amounts);
-        if known.as_ref() != Some(&next) {
+        if known.is_none_or(|known| is_news(&known, &next)) {
             notes.push((key, serde_json::to_string(&next).context("write what is known of its counters")?));
         }
     }
-    let readings = amounts.into_iter().filter_map(|((meter, labels), amount)| {
-        // A meter cannot go below zero.
-        let value = amount.to_string();
-        let metric = Metric { key: meter, value, time: now, labels };
-        (Amount::default() <= amount).then(|| reading(source, metric, now))
-    });
-    let readings: Vec<Reading> = readings.collect();
+    let (readings, left_out) = readings(amounts, source, now);
+    for (meter, reason) in left_out {
+        let url = &scrape.url;
+        match told.insert(meter.clone()) {
+            true => warn!(
+                url,
+                meter, reason, "left out a reading that no collector could count; this is said once"
+            ),
+            false => debug!(url, meter, reason, "left out a reading that no collector could count"),
+        }
+    }
     let n_readings = readings.len();
     let spool = spool.clone();
     // In one record: what was counted is never counted again, and never lost.
@@ -225,15 +278,22 @@ mod tests {
 
     /// Reads these texts one after the other, an hour apart; what each made.
     fn run(mapping: &Mapping, texts: &[&str]) -> Vec<String> {
+        run_from(0, mapping, texts)
+    }
+
+    /// As [`run`], from this hour since 1970 on.
+    fn run_from(first_hour: i64, mapping: &Mapping, texts: &[&str]) -> Vec<String> {
         let mut known: Option<Known> = None;
         let mut made = Vec::new();
-        for (text, hour) in texts.iter().zip(0..) {
+        for (text, hour) in texts.iter().zip(first_hour..) {
             let mut amounts = Amounts::new();
             let samples = exposition::parse(text).0;
             let next = count_on(mapping, &samples, known.as_ref(), hour * 3_600_000, &mut amounts);
-            // As it is when the agent was started again.
-            let text = serde_json::to_string(&next).expect("JSON");
-            known = Some(serde_json::from_str(&text).expect("the same"));
+            if known.as_ref().is_none_or(|known| is_news(known, &next)) {
+                // As it is when the agent was started again.
+                let text = serde_json::to_string(&next).expect("JSON");
+                known = Some(serde_json::from_str(&text).expect("the same"));
+            }
             let amounts = amounts.into_iter().map(|((meter, labels), amount)| {
                 let labels: Vec<String> = labels.into_values().collect();
                 format!("{meter}{labels:?}={amount}")
@@ -283,9 +343,57 @@ mod tests {
         assert_eq!(run(&mapping("c", MetricKind::Counter, &[]), &["", "c 3"]), ["", "m-c[]=3"]);
     }
 
+    /// What a counter makes that grows by one an hour, at an endpoint that gives these starts; from ten days after 1970 on.
+    #[track_caller]
+    fn check_starts(starts: &[&str], expected: &[&str]) {
+        let texts: Vec<String> = (100..)
+            .zip(starts)
+            .map(|(n, start)| format!("process_start_time_seconds {start}\nc {n}"))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let made = run_from(240, &mapping("c", MetricKind::Counter, &[]), &texts);
+        let made: Vec<&str> = made.iter().map(|made| made.trim_start_matches("m-c[]=")).collect();
+        assert_eq!(made, expected, "{starts:?}");
+    }
+
+    #[test]
+    fn a_process_has_started_again_only_when_it_did_after_the_last_scrape() {
+        // The scrapes are at 864000, 867600 and 871200.
+        check_starts(&["5000", "5000.01", "4999.99"], &["", "1", "1"]);
+        check_starts(&["5000", "5e+03", "5000.0"], &["", "1", "1"]);
+        // The clock was set, by a minute and by days.
+        check_starts(&["860000", "860060", "260000"], &["", "1", "1"]);
+        check_starts(&["NaN", "866000", "866000"], &["", "1", "1"]);
+        check_starts(&["5000", "866000", "866000"], &["", "101", "1"]);
+        check_starts(&["5000", "866000", "866000.5"], &["", "101", "1"]);
+        check_starts(&["5000", "866000", "868000"], &["", "101", "102"]);
+        // Its clock may be a little behind.
+        check_starts(&["5000", "863991", "867500"], &["", "101", "1"]);
+        check_starts(&["5000", "863989", "867595"], &["", "1", "102"]);
+    }
+
+    #[test]
+    fn a_start_is_later_than_a_scrape_also_when_nothing_was_new_since() {
+        let text = |start: &str, n: u32| format!("process_start_time_seconds {start}\nc {n}");
+        let texts = [text("5000", 7), text("5000.5", 7), text("5000", 7), text("872000", 8)];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let counter = mapping("c", MetricKind::Counter, &[]);
+        assert_eq!(run_from(240, &counter, &texts), ["", "", "", "m-c[]=8"]);
+        let samples = [exposition::parse(texts[0]).0, exposition::parse(texts[1]).0];
+        let on = |n: usize, known: Option<&Known>, hour: i64| {
+            count_on(&counter, &samples[n], known, hour * 3_600_000, &mut Amounts::new())
+        };
+        let known = on(0, None, 240);
+        assert!(!is_news(&known, &on(1, Some(&known), 241)), "nothing is written");
+        assert!(is_news(&known, &on(1, Some(&known), 239)), "the clock was set back");
+    }
+
     #[test]
     fn a_series_that_is_there_twice_counts_once() {
-        assert_eq!(run(&mapping("c", MetricKind::Counter, &[]), &["c 1\nc 1", "c 3\nc 3"]), ["", "m-c[]=2"]);
+        let counter = mapping("c", MetricKind::Counter, &[]);
+        assert_eq!(run(&counter, &["c 1\nc 1", "c 3\nc 3"]), ["", "m-c[]=2"]);
+        assert_eq!(run(&counter, &["c 10\nc 1", "c 12\nc 1", "c 12\nc 1"]), ["", "m-c[]=2", ""]);
+        assert_eq!(run(&counter, &["c 1\nc 10", "c 1\nc 12", "c 2\nc 12"]), ["", "", "m-c[]=1"]);
     }
 
     #[test]
@@ -337,6 +445,36 @@ mod tests {
             )
         };
         assert_eq!(run(&only_posts, &[&text(1), &text(4)]), ["", "m-c[\"1\"]=6"]);
+    }
+
+    #[test]
+    fn a_reading_that_could_not_count_is_left_out_and_the_others_stay() {
+        let labelled = |metric: &str, label: &str| format!("{metric}{{az=\"{label}\"}} 2\n");
+        let long = "x".repeat(16 * 1024);
+        let text = [
+            labelled("c", "a"),
+            labelled("c", &long),
+            labelled("d", "b"),
+            // One has many digits before the point, and one many behind.
+            "e{n=\"1\"} 1234567890123\ne{n=\"2\"} 0.000000000000000001\n".to_owned(),
+        ];
+        let samples = exposition::parse(&text.concat()).0;
+        let mut amounts = Amounts::new();
+        for metric in ["c", "d", "e"] {
+            let mapping = mapping(metric, MetricKind::Counter, &["az"]);
+            count_on(&mapping, &samples, Some(&Known::default()), 0, &mut amounts);
+        }
+        let source = Source { model: "m".to_owned(), ..Source::default() };
+        let (taken, left_out) = readings(amounts.clone(), &source, Timestamp::default());
+        let taken: Vec<(String, String)> =
+            taken.into_iter().map(|reading| (reading.metric.key, reading.metric.value)).collect();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(taken, [pair("m-c", "2"), pair("m-d", "2")]);
+        let meters: Vec<&str> = left_out.iter().map(|(meter, _)| meter.as_str()).collect();
+        assert_eq!(meters, ["m-c", "m-e"]);
+        assert!(left_out.iter().all(|(_, reason)| reason.len() < 200), "{left_out:?}");
+        let source = Source { unit: "u".repeat(2_000), ..source };
+        assert_eq!(readings(amounts, &source, Timestamp::default()).0.len(), 0);
     }
 
     #[test]
