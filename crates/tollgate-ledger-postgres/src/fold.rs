@@ -95,9 +95,9 @@ pub(crate) async fn pass(pool: &Arc<Pool>, schema: &str, after: &mut Cursor) -> 
 pub(crate) async fn is_any_left(pool: &Arc<Pool>) -> Result<bool, LedgerError> {
     let mut lease = pool.lease().await?;
     let step = "look whether all is folded";
-    let row = lease.session.row(step, "SELECT EXISTS (SELECT FROM deltas)", &[]).await?;
+    let rows = lease.session.query(step, "SELECT 1 FROM deltas LIMIT 1", &[]).await?;
     lease.give_back();
-    Ok(row.get(0))
+    Ok(!rows.is_empty())
 }
 
 async fn fold(session: &mut Session, rows: &[Row]) -> Result<(), LedgerError> {

@@ -226,7 +226,7 @@ pub(crate) async fn insert(
         let parameters: [crate::session::Parameter<'_>; 8] =
             [&models, &batches, &places, &digests, &received, &units, &bodies, &are_reduced];
         n_inserted += if must_begin {
-            session.begin(STEP, INSERT, &parameters).await?.len()
+            session.begin_recording(STEP, INSERT, &parameters).await?.len()
         } else {
             session.query(STEP, INSERT, &parameters).await?.len()
         };
@@ -297,7 +297,7 @@ pub(crate) async fn release(
     const RELEASE: &str = "UPDATE quarantine SET is_released = true
         WHERE model = $1 AND batch = $2 AND digest = $3 AND NOT is_released RETURNING id";
     let (model, batch_key, digest): (&[u8], &[u8], &[u8]) = (row.get(0), row.get(1), row.get(2));
-    if session.begin(STEP, RELEASE, &[&model, &batch_key, &digest]).await?.is_empty() {
+    if session.begin_recording(STEP, RELEASE, &[&model, &batch_key, &digest]).await?.is_empty() {
         session.commit(STEP).await?;
         return Ok(Outcome::Duplicate);
     }
@@ -323,9 +323,34 @@ pub(crate) async fn release(
     Ok(Outcome::Recorded)
 }
 
+/// To the microsecond, as PostgreSQL has it, and always towards the past: what sends it would round towards the year 2000.
 pub(crate) fn time(time: Timestamp) -> SystemTime {
     let epoch = SystemTime::UNIX_EPOCH;
     let seconds = Duration::from_secs(time.unix_seconds().unsigned_abs());
     let whole = if time.unix_seconds() < 0 { epoch - seconds } else { epoch + seconds };
-    whole + Duration::from_nanos(time.nanoseconds().into())
+    whole + Duration::from_micros((time.nanoseconds() / 1_000).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::types::{FromSql as _, ToSql as _, Type};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(stated: &str, expected: &str) {
+        let mut sent = Default::default();
+        let stated = Timestamp::parse(stated).expect("a time");
+        time(stated).to_sql(&Type::TIMESTAMPTZ, &mut sent).expect("it can be sent");
+        let stored = SystemTime::from_sql(&Type::TIMESTAMPTZ, &sent).expect("it can be read");
+        assert_eq!(Timestamp::from_system_time(stored).to_string(), expected);
+    }
+
+    #[test]
+    fn times_are_stored_to_the_microsecond_before_them() {
+        check("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456Z");
+        check("1999-12-31T23:59:58.123456789Z", "1999-12-31T23:59:58.123456Z");
+        check("1969-12-31T23:59:58.999999999Z", "1969-12-31T23:59:58.999999Z");
+        check("2000-01-01T00:00:00Z", "2000-01-01T00:00:00Z");
+    }
 }

@@ -43,4 +43,4 @@ mod tls;
 pub use export::{Export, export};
 pub use ledger::{OpenReport, Options, PostgresLedger};
 pub use location::{check_url, redacted};
-pub use target::{Standing, Target};
+pub use target::{Readings, Standing, Target, Uneven};

@@ -9,6 +9,7 @@ mod usage;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use models::count_all;
 use tollgate_ledger::{
     BatchPage, BatchSelect, Counts, HandStatus, LedgerError, ModelSummary, Ownership, Page, QuarantineItem,
     Reader, chain,

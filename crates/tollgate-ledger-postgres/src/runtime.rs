@@ -12,6 +12,9 @@ use tollgate_ledger::{LedgerError, Remedy};
 /// that does not answer.
 const CALL_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// How long a call may take that looks at all rows of a table, however many there are.
+const LONG_CALL_TIME_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// Threads of a ledger. They wait for the server, and put together what is sent to it.
 const N_THREADS: usize = 2;
 
@@ -35,9 +38,27 @@ impl Calls {
         step: &'static str,
         call: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
     ) -> Result<T, LedgerError> {
+        self.call_within(CALL_TIME_MAX, step, call)
+    }
+
+    /// As [`Calls::call`], for what takes the longer the more there is.
+    pub(crate) fn long_call<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        call: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.call_within(LONG_CALL_TIME_MAX, step, call)
+    }
+
+    fn call_within<T: Send + 'static>(
+        &self,
+        time_max: Duration,
+        step: &'static str,
+        call: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
         let (answer, answered) = sync_channel(1);
         self.spawn(async move {
-            let outcome = in_time(step, call).await;
+            let outcome = within(time_max, step, call).await;
             // Who asked waits below.
             answer.send(outcome).ok();
         });
@@ -51,12 +72,20 @@ impl Calls {
     }
 }
 
-/// The same, given up when it takes longer than a call may.
+/// Does something, and gives it up when it takes longer than a call may.
 pub(crate) async fn in_time<T>(
     step: &'static str,
     work: impl Future<Output = Result<T, LedgerError>>,
 ) -> Result<T, LedgerError> {
-    let outcome = timeout(CALL_TIME_MAX, work).await;
+    within(CALL_TIME_MAX, step, work).await
+}
+
+async fn within<T>(
+    time_max: Duration,
+    step: &'static str,
+    work: impl Future<Output = Result<T, LedgerError>>,
+) -> Result<T, LedgerError> {
+    let outcome = timeout(time_max, work).await;
     outcome.unwrap_or_else(|elapsed| Err(LedgerError::new(Remedy::Retry, step).because(elapsed)))
 }
 

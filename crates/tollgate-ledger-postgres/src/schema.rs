@@ -65,7 +65,7 @@ pub(crate) async fn migrate(
     schema: &str,
     is_citus: bool,
 ) -> Result<bool, LedgerError> {
-    let is_new = find(session, schema).await?.is_none();
+    let is_new = !has_table(session, schema, "versions").await?;
     if is_new {
         lock(session, schema).await?;
         let sql = format!(
@@ -82,8 +82,12 @@ pub(crate) async fn migrate(
     for migration in MIGRATIONS {
         apply(session, schema, migration, is_citus).await?;
     }
-    let row = session.row(STEP, "SELECT max(version), max(works_with) FROM versions", &[]).await?;
-    let (version, works_with): (i32, i32) = (row.get(0), row.get(1));
+    let (version, works_with) = versions(session).await?;
+    check_known(version, works_with)?;
+    Ok(is_new)
+}
+
+fn check_known(version: i32, works_with: i32) -> Result<(), LedgerError> {
     if newest() < works_with {
         return Err(LedgerError::new(
             Remedy::Repair,
@@ -94,13 +98,39 @@ pub(crate) async fn migrate(
             ),
         ));
     }
-    Ok(is_new)
+    Ok(())
 }
 
-/// Whether the table of versions is there.
-async fn find(session: &mut Session, schema: &str) -> Result<Option<u32>, LedgerError> {
-    let row = session.row(STEP, "SELECT to_regclass($1)::oid", &[&format!("{schema}.versions")]).await?;
-    Ok(row.get(0))
+/// Fails unless there are tables that this code can read.
+pub(crate) async fn check_readable(session: &mut Session, schema: &str) -> Result<(), LedgerError> {
+    let refused = |why: String| Err(LedgerError::new(Remedy::Repair, format!("read the ledger: {why}")));
+    if !has_table(session, schema, "versions").await? {
+        return refused(format!(
+            "the database has none in the schema {schema}, or none that this role may use; name another with ?schema=NAME"
+        ));
+    }
+    let (version, works_with) = versions(session).await?;
+    if version < newest() {
+        return refused(format!(
+            "its tables are of version {version}, and this program reads version {}; start a collector of this version \
+             on it first, or use the program of the collectors that it has",
+            newest()
+        ));
+    }
+    check_known(version, works_with)
+}
+
+/// The version of the tables, and the one that collectors have to know.
+async fn versions(session: &mut Session) -> Result<(i32, i32), LedgerError> {
+    const FIND: &str = "SELECT coalesce(max(version), 0), coalesce(max(works_with), 0) FROM versions";
+    let row = session.row(STEP, FIND, &[]).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Whether a table is there.
+pub(crate) async fn has_table(session: &mut Session, schema: &str, table: &str) -> Result<bool, LedgerError> {
+    const FIND: &str = "SELECT to_regclass($1) IS NOT NULL";
+    Ok(session.row(STEP, FIND, &[&format!("{schema}.{table}")]).await?.get(0))
 }
 
 /// Begins a transaction that others who want to change the same tables wait for.

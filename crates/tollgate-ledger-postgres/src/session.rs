@@ -23,6 +23,13 @@ const IDLE_MS_MAX: u32 = 60_000;
 /// Statements that a connection keeps prepared, at most. There are some dozens.
 const STATEMENTS_MAX: usize = 200;
 
+/// Each statement has to see what others committed until then: that is how a duplicate finds its first copy.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// IMPORTANT: whoever moves a ledger into this one takes the sequence away first, and waits for all whose transaction drew from it.
+/// The number of a group may have been drawn long before, on another connection, and says nothing. This one is not used.
+const BEGIN_RECORDING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT nextval('groups')";
+
 pub(crate) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// One connection, set up.
@@ -139,9 +146,29 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, LedgerError> {
+        self.begin_by(BEGIN, step, sql, parameters).await
+    }
+
+    /// As [`Session::begin`], a transaction that records. It cannot begin while a ledger is moved into this one, and no move
+    /// begins before its end.
+    pub(crate) async fn begin_recording(
+        &mut self,
+        step: &'static str,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, LedgerError> {
+        self.begin_by(BEGIN_RECORDING, step, sql, parameters).await
+    }
+
+    async fn begin_by(
+        &mut self,
+        begin: &str,
+        step: &'static str,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, LedgerError> {
         let statement = self.statement(sql).await.map_err(failed(step))?;
-        // Each statement has to see what others committed until then: that is how a duplicate finds its first copy.
-        let begin = self.batch("BEGIN ISOLATION LEVEL READ COMMITTED");
+        let begin = self.batch(begin);
         in_order(begin, self.client.query(&statement, parameters))
             .await
             .map(|((), rows)| rows)

@@ -1,8 +1,8 @@
 //! A ledger that another one is moved into.
 //!
 //! How far the move has come is a row that is changed in the transaction that adds what it says: cut short at any moment, it goes on
-//! from there, and nothing is there twice. Until all of it is there the sequence that numbers groups is not, so that no
-//! collector, of whatever version, can record anything in between; and one that starts is told.
+//! from there, and nothing is there twice. Until all of it is there the sequence that numbers groups has another name, so that no
+//! collector can record anything in between; and one that starts is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::sleep;
-use tollgate_ledger::{Act, LedgerError, Mark, Moved, MovedBatch, MovedGroups, Reader, Remedy};
+use tollgate_ledger::{Counts, LedgerError, Mark, Moved, MovedBatch, MovedGroups, Reader, Remedy};
 
 use crate::error::damaged;
 use crate::fold::{self, Cursor};
@@ -18,11 +18,14 @@ use crate::lane::{self, Candidate, INDEX_BITS};
 use crate::ledger::{Database, Options, connect};
 use crate::location::redacted;
 use crate::pool::{Lease, Pool};
-use crate::reader::PostgresReader;
-use crate::session::Session;
+use crate::reader::{PostgresReader, count_all};
+use crate::session::{BEGIN, Session};
 use crate::{acts, key, quarantine, schema, server, text};
 
 const STEP: &str = "move a ledger into the database";
+
+/// For a statement that looks at all rows of a table.
+const BEGIN_LONG: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout TO 0";
 
 /// While somebody else folds, how long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +37,22 @@ pub enum Standing {
     Begun(Mark),
     /// So is everything else, and collectors may have recorded since.
     Whole(Mark),
+}
+
+/// What readings come to: how many, and their sum.
+pub type Readings = (u64, Box<str>);
+
+/// A meter of a model that in two tables comes to two things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uneven {
+    /// The model.
+    pub model_uuid: Box<str>,
+    /// The meter.
+    pub meter: Box<str>,
+    /// What the model's sum says.
+    pub in_all: Option<Readings>,
+    /// What those of its series and days come to.
+    pub by_series: Option<Readings>,
 }
 
 /// A ledger in PostgreSQL that is made of another one.
@@ -105,18 +124,22 @@ impl Target {
     ///
     /// When the database fails.
     pub fn fold(&self, mut progress: impl FnMut()) -> Result<(), LedgerError> {
+        // Kept from one part to the next: those before it are looked for once more only behind the last.
+        let mut cursor = Cursor::default();
         loop {
             let (pool, schema) = (self.folding.clone(), self.schema.clone());
-            let is_left = self.database.calls.call("fold what was moved", async move {
-                if fold::pass(&pool, &schema, &mut Cursor::default()).await? {
-                    return Ok(true);
+            let mut after = std::mem::take(&mut cursor);
+            let is_left;
+            (is_left, cursor) = self.database.calls.call("fold what was moved", async move {
+                if fold::pass(&pool, &schema, &mut after).await? {
+                    return Ok((true, after));
                 }
                 let is_left = fold::is_any_left(&pool).await?;
                 if is_left {
                     // Somebody else is at it.
                     sleep(PAUSE).await;
                 }
-                Ok(is_left)
+                Ok((is_left, after))
             })?;
             if !is_left {
                 return Ok(());
@@ -142,6 +165,59 @@ impl Target {
         Arc::new(PostgresReader::new(self.database.clone()))
     }
 
+    /// Counts what is here, however long it takes.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails: never the counts of before.
+    pub fn counts(&self) -> Result<Counts, LedgerError> {
+        const STEP: &str = "count what was moved";
+        let lease = self.lease.clone();
+        self.database.calls.long_call(STEP, async move {
+            let session = &mut lease.lock().await.session;
+            session.run(STEP, BEGIN_LONG).await?;
+            let counts = count_all(session).await?;
+            session.commit(STEP).await?;
+            Ok(counts)
+        })
+    }
+
+    /// Counts the rows of batches, which what they come to is kept apart from.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn n_batch_rows(&self) -> Result<u64, LedgerError> {
+        let rows = self.long_query("count the batches that were moved", "SELECT count(*) FROM batches")?;
+        Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0) as u64))
+    }
+
+    /// The first meter of a model that by hour and series does not come to what it comes to in all. Only what is folded is
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn uneven(&self) -> Result<Option<Uneven>, LedgerError> {
+        const COMPARE: &str = "-- compare usage with totals
+            SELECT model, meter, t.n_readings, t.sum::text, u.n_readings, u.sum::text FROM totals t
+            FULL JOIN (SELECT model, meter, sum(n_readings)::bigint AS n_readings, sum(sum) AS sum
+                FROM usage GROUP BY model, meter) u USING (model, meter)
+            WHERE t.n_readings IS DISTINCT FROM u.n_readings OR t.sum IS DISTINCT FROM u.sum LIMIT 1";
+        let rows = self.long_query("compare usage with totals", COMPARE)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let readings = |first: usize| {
+            let n_readings: i64 = row.get::<_, Option<i64>>(first)?;
+            Some((n_readings as u64, row.get::<_, &str>(first + 1).into()))
+        };
+        Ok(Some(Uneven {
+            model_uuid: key::unpack(row.get(0))?.into(),
+            meter: text::read(row.get(1)).into(),
+            in_all: readings(2),
+            by_series: readings(4),
+        }))
+    }
+
     /// The users that are declared, by model.
     ///
     /// # Errors
@@ -160,6 +236,21 @@ impl Target {
     pub fn revoked(&self) -> Result<BTreeSet<Box<str>>, LedgerError> {
         let rows = self.query("list the credentials that are revoked", "SELECT credential FROM revoked")?;
         Ok(rows.iter().map(|row| text::read(row.get(0)).into()).collect())
+    }
+
+    fn long_query(
+        &self,
+        step: &'static str,
+        sql: &'static str,
+    ) -> Result<Vec<tokio_postgres::Row>, LedgerError> {
+        let lease = self.lease.clone();
+        self.database.calls.long_call(step, async move {
+            let session = &mut lease.lock().await.session;
+            session.run(step, BEGIN_LONG).await?;
+            let rows = session.query(step, sql, &[]).await?;
+            session.commit(step).await?;
+            Ok(rows)
+        })
     }
 
     fn query(&self, step: &'static str, sql: &'static str) -> Result<Vec<tokio_postgres::Row>, LedgerError> {
@@ -187,7 +278,7 @@ pub(crate) async fn check_whole(session: &mut Session) -> Result<(), LedgerError
         Some((Standing::Begun(_), _)) => Err(LedgerError::new(
             Remedy::Repair,
             "open the ledger: another one is being moved into it, and not all of that is here; let `tollgate migrate` come to \
-             its end, and give its command again if it was cut short",
+             its end, and if it did not, do what it says, or give its command again",
         )),
     }
 }
@@ -200,30 +291,65 @@ async fn begin(session: &mut Session, schema: &str, place: &str) -> Result<(Stan
         let step = format!("move a ledger into {place}: another process does that just now");
         LedgerError::new(Remedy::Retry, step).because(error)
     })?;
-    schema::migrate(session, schema, server.is_citus).await?;
-    if let Some(standing) = standing(session).await? {
-        return Ok(standing);
-    }
-    session.run(STEP, "BEGIN").await?;
-    // IMPORTANT: before anything is there. Who records draws a number for each group first.
-    session.run(STEP, "DROP SEQUENCE groups").await?;
-    const IS_EMPTY: &str = "SELECT NOT (EXISTS (SELECT FROM batches) OR EXISTS (SELECT FROM quarantine)
-        OR EXISTS (SELECT FROM statuses) OR EXISTS (SELECT FROM declared) OR EXISTS (SELECT FROM revoked))";
-    if !session.row(STEP, IS_EMPTY, &[]).await?.get::<_, bool>(0) {
-        session.roll_back().await?;
+    let own = || {
         let step = format!(
             "move a ledger into {place}: it holds a ledger of its own; name another database, or another schema with \
              ?schema=NAME"
         );
-        return Err(LedgerError::new(Remedy::Repair, step));
+        LedgerError::new(Remedy::Repair, step)
+    };
+    // What was named by mistake is not changed, not even to newer tables.
+    if schema::has_table(session, schema, "batches").await?
+        && !(schema::has_table(session, schema, "moved").await? && standing(session).await?.is_some())
+        && !is_empty(session).await?
+    {
+        return Err(own());
+    }
+    schema::migrate(session, schema, server.is_citus).await?;
+    if let Some(standing) = standing(session).await? {
+        return Ok(standing);
+    }
+    session.run(STEP, BEGIN).await?;
+    // IMPORTANT: in this order, and before anybody looks whether anything is there. Who records draws from the sequence in the same
+    // transaction, and is waited for here; versions that do not are waited for by the tables, when they have written already.
+    // Renamed, and not dropped: it keeps its owner, its grants, and which numbers it gave. It gives no more of them, also to one
+    // that was about to draw.
+    session
+        .run(
+            STEP,
+            "SELECT setval('groups', greatest(2, nextval('groups')));
+             ALTER SEQUENCE groups RENAME TO groups_before_move;
+             DO $$ BEGIN
+                 EXECUTE format('ALTER SEQUENCE groups_before_move MAXVALUE %s',
+                     (SELECT last_value FROM groups_before_move));
+             END $$;
+             LOCK TABLE batches, quarantine, statuses, declared, revoked IN SHARE ROW EXCLUSIVE MODE",
+        )
+        .await?;
+    if !is_empty(session).await? {
+        session.roll_back().await?;
+        return Err(own());
     }
     // Collectors that do not know the table `moved` go by this: they know up to version 1.
     session.run(STEP, "INSERT INTO versions (version, works_with) VALUES (0, 2)").await?;
     let mark = Mark { sequence: 0, chain: [0; 32] };
-    const BEGIN: &str = "INSERT INTO moved (sequence, chain, n_batches, is_whole) VALUES (0, $1, 0, false)";
-    session.execute(STEP, BEGIN, &[&&mark.chain[..]]).await?;
+    const BEGIN_MOVE: &str =
+        "INSERT INTO moved (sequence, chain, n_batches, is_whole) VALUES (0, $1, 0, false)";
+    session.execute(STEP, BEGIN_MOVE, &[&&mark.chain[..]]).await?;
     session.commit(STEP).await?;
     Ok((Standing::Begun(mark), 0))
+}
+
+/// Whether nothing was ever recorded.
+async fn is_empty(session: &mut Session) -> Result<bool, LedgerError> {
+    // One table in a statement, and a column of it: a cluster takes that everywhere.
+    for table in ["batches", "quarantine", "statuses", "declared", "revoked"] {
+        let find = format!("SELECT 1 FROM {table} LIMIT 1");
+        if !session.query(STEP, &find, &[]).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn put(session: &mut Session, after: Mark, groups: MovedGroups) -> Result<u64, LedgerError> {
@@ -260,22 +386,12 @@ async fn put(session: &mut Session, after: Mark, groups: MovedGroups) -> Result<
             Remedy::Repair,
             format!(
                 "{STEP}: some of what follows group {} is there already, though it was not moved: a collector recorded it; \
-                 drop the schema and begin again",
+                 save that with pg_dump, drop the schema and begin again",
                 after.sequence
             ),
         ));
     }
-    let mut released = Vec::new();
-    for act in acts {
-        match act {
-            Act::Release { quarantine_id, .. } => released.push(*quarantine_id as i64),
-            act => drop(acts::carry_out(session, act).await?),
-        }
-    }
-    if !released.is_empty() {
-        const RELEASE: &str = "UPDATE quarantine SET is_released = true WHERE id = ANY ($1)";
-        session.execute(STEP, RELEASE, &[&released]).await?;
-    }
+    acts::carry_out_moved(session, &acts).await?;
     // IMPORTANT: one transaction with how far it has come.
     lane::commit(session, &new).await?;
     Ok(row.get::<_, i64>(0) as u64)
@@ -292,12 +408,28 @@ async fn finish(session: &mut Session) -> Result<(), LedgerError> {
     let group = (row.get::<_, i64>(0) >> INDEX_BITS) + 1;
     const LAST: &str = "SELECT coalesce(max(id), 0) + 1 FROM quarantine";
     let quarantine_id: i64 = session.row(STEP, LAST, &[]).await?.get(0);
+    // What was recorded by a version that waits for no move has a place that none of the moved has.
+    const STRAY: &str = "SELECT place FROM batches WHERE place > $1 LIMIT 1";
+    let n_batches: i64 = row.get(0);
+    if !session.query(STEP, STRAY, &[&n_batches]).await?.is_empty() {
+        session.roll_back().await?;
+        return Err(LedgerError::new(
+            Remedy::Repair,
+            format!(
+                "{STEP}: a collector recorded batches in between; save them with pg_dump, drop the schema and begin again"
+            ),
+        ));
+    }
+    // A move that an earlier version began has dropped the sequence.
     session
         .run(
             STEP,
             &format!(
                 "DELETE FROM versions WHERE version = 0;
-                 CREATE SEQUENCE groups START {group};
+                 CREATE SEQUENCE IF NOT EXISTS groups_before_move;
+                 ALTER SEQUENCE groups_before_move RENAME TO groups;
+                 ALTER SEQUENCE groups NO MAXVALUE;
+                 SELECT setval('groups', greatest({group}, last_value + 1), false) FROM groups;
                  ALTER SEQUENCE quarantine_ids RESTART WITH {quarantine_id}"
             ),
         )

@@ -149,7 +149,7 @@ pub(crate) fn target(url: &str) -> anyhow::Result<(Target, Standing)> {
 }
 
 /// With what to do when the ledger is damaged.
-fn explained(error: LedgerError, dir: &Path) -> anyhow::Error {
+pub(crate) fn explained(error: LedgerError, dir: &Path) -> anyhow::Error {
     let is_damage = tollgate_ledger_embedded::is_damage(&error);
     let error = anyhow::Error::from(error);
     if !is_damage {

@@ -30,17 +30,22 @@ pub(super) struct CountAll;
 
 impl AsyncQuestion<Counts> for CountAll {
     async fn ask(self, session: &mut Session) -> Result<Counts, LedgerError> {
-        const STEP: &str = "count what the ledger holds";
-        const COUNT: &str = "-- count what the ledger holds
+        count_all(session).await
+    }
+}
+
+/// Counts what the ledger holds, in two statements.
+pub(crate) async fn count_all(session: &mut Session) -> Result<Counts, LedgerError> {
+    const STEP: &str = "count what the ledger holds";
+    const COUNT: &str = "-- count what the ledger holds
             SELECT coalesce(sum(n_batches), 0)::bigint, coalesce(sum(n_metrics), 0)::bigint, count(DISTINCT model)
             FROM (SELECT model, n_batches, n_metrics FROM models
                 UNION ALL SELECT model, n_batches, n_metrics FROM deltas) q";
-        let row = session.row(STEP, COUNT, &[]).await?;
-        let quarantine = session.row(STEP, "SELECT count(*) FROM quarantine", &[]).await?;
-        let n_quarantined = quarantine.get::<_, i64>(0) as u64;
-        let count = |place: usize| row.get::<_, i64>(place) as u64;
-        Ok(Counts { n_batches: count(0), n_metrics: count(1), n_models: count(2), n_quarantined })
-    }
+    let row = session.row(STEP, COUNT, &[]).await?;
+    let quarantine = session.row(STEP, "SELECT count(*) FROM quarantine", &[]).await?;
+    let n_quarantined = quarantine.get::<_, i64>(0) as u64;
+    let count = |place: usize| row.get::<_, i64>(place) as u64;
+    Ok(Counts { n_batches: count(0), n_metrics: count(1), n_models: count(2), n_quarantined })
 }
 
 /// A page of models.
@@ -55,12 +60,16 @@ impl AsyncQuestion<Vec<ModelSummary>> for List {
 
 /// The keys of the models on a page, in the order of their uuids.
 pub(super) async fn on_page(session: &mut Session, page: &Page) -> Result<Vec<Vec<u8>>, LedgerError> {
+    // Each half is cut before they are put together: otherwise every page would read all models behind it.
     const FIND: &str = "-- list the models
-        SELECT model, uuid FROM (SELECT model, uuid FROM models WHERE uuid > $1
-            UNION SELECT model, uuid FROM deltas WHERE uuid > $1) q
+        SELECT model, uuid FROM (
+            (SELECT model, uuid FROM models WHERE uuid > $1 ORDER BY uuid LIMIT $2)
+            UNION (SELECT DISTINCT model, uuid FROM deltas WHERE uuid > $1 ORDER BY uuid LIMIT $2)) q
         ORDER BY uuid LIMIT $2";
     const FIRST: &str = "-- list the models
-        SELECT model, uuid FROM (SELECT model, uuid FROM models UNION SELECT model, uuid FROM deltas) q
+        SELECT model, uuid FROM (
+            (SELECT model, uuid FROM models ORDER BY uuid LIMIT $1)
+            UNION (SELECT DISTINCT model, uuid FROM deltas ORDER BY uuid LIMIT $1)) q
         ORDER BY uuid LIMIT $1";
     const STEP: &str = "list the models";
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).min(PAGE_MODELS_MAX);

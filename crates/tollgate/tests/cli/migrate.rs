@@ -409,6 +409,8 @@ fn what_does_not_fit_is_refused() {
     place.cluster.psql("CREATE RULE stop AS ON UPDATE TO tollgate.moved DO INSTEAD NOTHING").expect("a rule");
     let cut_short = place.migrate();
     assert_eq!(cut_short.exit, Some(1), "{}", cut_short.stdout);
+    // Nothing that giving the command again would help against.
+    assert!(!cut_short.stderr.contains("give the command again"), "{}", cut_short.stderr);
     early.writer.record(vec![element(1, false)], time(0, 0)).expect_err("the move is not whole");
     // One that does not know of moves goes by the versions.
     let works_with =
@@ -456,6 +458,39 @@ fn another_ledger_or_another_content_is_noticed() {
     assert_eq!(json["is_equal"], false);
     assert!(json["difference"]["what"].as_str().is_some_and(|what| what.ends_with("meters pings, sum")));
     place.cluster.psql("UPDATE tollgate.totals SET sum = sum - 0.001 WHERE meter = 'pings'").expect("repair");
+
+    // What the sums do not show.
+    for (plant, repair, what) in [
+        (
+            "UPDATE tollgate.usage SET sum = sum + 1 WHERE meter = 'pings'",
+            "UPDATE tollgate.usage SET sum = sum - 1 WHERE meter = 'pings'",
+            "meter pings, usage: ",
+        ),
+        (
+            "CREATE TABLE lost AS SELECT * FROM tollgate.batches WHERE place = 7;
+             DELETE FROM tollgate.batches WHERE place = 7",
+            "INSERT INTO tollgate.batches SELECT * FROM lost",
+            "batches themselves: ",
+        ),
+    ] {
+        place.cluster.psql(plant).expect("plant a fault");
+        let differs = place.migrate();
+        assert_eq!(differs.exit, Some(1), "{}", differs.stderr);
+        assert!(
+            differs.stdout.starts_with("differs: ") && differs.stdout.contains(what),
+            "{}",
+            differs.stdout
+        );
+        place.cluster.psql(repair).expect("repair");
+    }
+    // A count that fails is no difference.
+    place.cluster.psql("ALTER TABLE tollgate.quarantine RENAME TO away").expect("take it away");
+    let failed = place.migrate();
+    assert_eq!(failed.exit, Some(1), "{}", failed.stdout);
+    assert!(!failed.stdout.contains("differs"), "{}", failed.stdout);
+    assert!(failed.stderr.contains("count what the ledger holds"), "{}", failed.stderr);
+    place.cluster.psql("ALTER TABLE tollgate.away RENAME TO quarantine").expect("bring it back");
     let moved = place.migrate();
     assert_eq!(moved.exit, Some(0), "{}{}", moved.stdout, moved.stderr);
+    assert!(!moved.stdout.contains("were moved in"), "nothing was: {}", moved.stdout);
 }

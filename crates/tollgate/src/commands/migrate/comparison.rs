@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 use tollgate_ledger::{Counts, LedgerError, ModelSummary, Page, QuarantineItem, Reader};
+use tollgate_ledger_postgres::{Readings, Uneven};
 use tollgate_wire::Timestamp;
 
 /// Rows that are asked for at once.
@@ -13,6 +14,10 @@ const PAGE_ROWS: usize = 1_000;
 /// A ledger, and of what was decided in it what its reader does not list.
 pub(super) struct Side<'a> {
     pub(super) reader: &'a dyn Reader,
+    /// Counted, not remembered: a reader that cannot count gives what it has.
+    pub(super) counts: Counts,
+    /// So many batches are there themselves, whatever the counts say.
+    pub(super) n_batch_rows: u64,
     /// By model.
     pub(super) users: BTreeMap<Box<str>, Box<str>>,
     pub(super) revoked: BTreeSet<Box<str>>,
@@ -49,9 +54,8 @@ pub(super) fn compare(
     there: &Side<'_>,
     mut progress: impl FnMut(u64),
 ) -> Result<Result<Figures, Difference>, LedgerError> {
-    let counts = here.reader.counts();
     let mut figures = Figures {
-        counts,
+        counts: here.counts,
         n_meters: 0,
         n_released: 0,
         n_statuses: 0,
@@ -78,11 +82,25 @@ pub(super) fn compare(
     figures.n_statuses = statuses.0.len() as u64;
     let difference = models
         .or(elements)
-        .or_else(|| difference("count", &counts, &there.reader.counts()))
+        .or_else(|| difference("count", &here.counts, &there.counts))
+        .or_else(|| difference("batches themselves", &here.n_batch_rows, &there.n_batch_rows))
         .or_else(|| difference("statuses by hand", &statuses.0, &statuses.1))
         .or_else(|| difference("users of models", &here.users, &there.users))
         .or_else(|| difference("revoked credentials", &here.revoked, &there.revoked));
     Ok(difference.map_or(Ok(figures), Err))
+}
+
+/// As a difference: what the model's sum says, which is what the other ledger has, and what its usage comes to.
+pub(super) fn uneven(uneven: Uneven) -> Difference {
+    let Uneven { model_uuid, meter, in_all, by_series } = uneven;
+    let shown = |readings: Option<Readings>| {
+        readings.map_or_else(|| "nothing".to_owned(), |(n, sum)| format!("{n} readings of {sum}"))
+    };
+    Difference {
+        what: format!("model {model_uuid}, meter {meter}, usage"),
+        here: shown(in_all),
+        there: shown(by_series),
+    }
 }
 
 /// Walks two listings that are in one order to the first difference.

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use comparison::{Difference, Figures, Side};
 use indicatif::HumanCount;
 use serde::Serialize;
+use tollgate_ledger::{LedgerError, Remedy};
 use tollgate_ledger_embedded::{Source, SourceGroups};
 use tollgate_ledger_postgres::{Standing, Target};
 
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let bar = progress::Bar::new("reading what is behind the index");
     let source = ledger::source(&dir, &bar)?;
     bar.clear();
-    let outcome = migrate(&source, &url)
+    let outcome = migrate(&source, &dir, &url)
         .with_context(|| format!("move {} to {}", dir.display(), ledger::Location::printable(&url)))?;
     let mut out = output::stdout();
     match args.format {
@@ -86,7 +87,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 enum Outcome {
     Moved {
         figures: Figures,
-        work: Work,
+        /// `None` when all had been moved before, and was only compared now.
+        work: Option<Work>,
     },
     /// Nothing was left to do.
     MovedBefore,
@@ -103,13 +105,13 @@ struct Work {
     seconds: f64,
 }
 
-fn migrate(source: &Source, url: &str) -> anyhow::Result<Outcome> {
+fn migrate(source: &Source, dir: &Path, url: &str) -> anyhow::Result<Outcome> {
     let (mut target, standing) = ledger::target(url)?;
     let mark = match standing {
         Standing::Whole(mark) if mark == source.end() => return Ok(Outcome::MovedBefore),
         Standing::Begun(mark) | Standing::Whole(mark) => mark,
     };
-    let Some(groups) = source.groups_after(Some(mark))? else {
+    let Some(groups) = source.groups_after(Some(mark)).map_err(|error| ledger::explained(error, dir))? else {
         anyhow::bail!(
             "go on with it: what is in the database came from another ledger; name another schema with ?schema=NAME"
         );
@@ -123,31 +125,69 @@ fn migrate(source: &Source, url: &str) -> anyhow::Result<Outcome> {
         );
     }
     let started = Instant::now();
-    let n_records = move_all(source, groups, &mut target).map_err(|error| {
-        exit::with_hint(&error, "what is there stays; give the command again, and it goes on from there")
-    })?;
+    let n_records = move_all(source, dir, groups, &mut target)?;
     let bar = progress::Bar::spinning("folding");
-    target.fold(|| bar.tick())?;
+    target.fold(|| bar.tick()).map_err(cut_short)?;
     bar.clear();
     let (first_group, last_group) = (mark.sequence + 1, source.end().sequence);
     let work = Work { first_group, last_group, n_records, seconds: started.elapsed().as_secs_f64() };
-    let (here, there) = (source.reader(), target.reader());
-    let here = Side { reader: &*here, users: source.users(), revoked: source.revoked() };
-    let there = Side { reader: &*there, users: target.users()?, revoked: target.revoked()? };
-    let bar = progress::Bar::up_to("comparing", here.reader.counts().n_batches);
-    let compared = comparison::compare(&here, &there, |n_batches| bar.set_count(n_batches))?;
-    bar.clear();
+    let work = (first_group <= last_group).then_some(work);
+    let compared = compare(source, &target).map_err(cut_short)?;
     Ok(match compared {
         Ok(figures) => {
-            target.finish()?;
+            target.finish().map_err(cut_short)?;
             Outcome::Moved { figures, work }
         }
         Err(difference) => Outcome::Differs(difference),
     })
 }
 
+/// An error of the database, with the hint that it can go on when it can.
+fn cut_short(error: LedgerError) -> anyhow::Error {
+    match error.remedy() {
+        Remedy::Retry | Remedy::FreeSpace => exit::with_hint(
+            &error.into(),
+            "what is there stays; give the command again, and it goes on from there",
+        ),
+        Remedy::Restart | Remedy::Repair => error.into(),
+    }
+}
+
+fn compare(source: &Source, target: &Target) -> Result<Result<Figures, Difference>, LedgerError> {
+    let (here, there) = (source.reader(), target.reader());
+    let counts = here.counts();
+    let here = Side {
+        reader: &*here,
+        counts,
+        n_batch_rows: counts.n_batches,
+        users: source.users(),
+        revoked: source.revoked(),
+    };
+    let there = Side {
+        reader: &*there,
+        counts: target.counts()?,
+        n_batch_rows: target.n_batch_rows()?,
+        users: target.users()?,
+        revoked: target.revoked()?,
+    };
+    let bar = progress::Bar::up_to("comparing", counts.n_batches);
+    let mut compared = comparison::compare(&here, &there, |n_batches| bar.set_count(n_batches))?;
+    if compared.is_ok()
+        && let Some(uneven) = target.uneven()?
+    {
+        compared = Err(comparison::uneven(uneven));
+    }
+    bar.clear();
+    Ok(compared)
+}
+
 /// Moves the groups; how many records they are.
-fn move_all(source: &Source, mut groups: SourceGroups, target: &mut Target) -> anyhow::Result<u64> {
+fn move_all(
+    source: &Source,
+    dir: &Path,
+    mut groups: SourceGroups,
+    target: &mut Target,
+) -> anyhow::Result<u64> {
     let bar = progress::Bar::up_to("moving", source.reader().counts().n_batches);
     bar.set_count(target.n_batches());
     let mut n_records = 0;
@@ -156,9 +196,9 @@ fn move_all(source: &Source, mut groups: SourceGroups, target: &mut Target) -> a
         let (reading, read) = sync_channel(1);
         scope.spawn(move || groups.all(|groups| reading.send(groups).is_ok()));
         for groups in read {
-            let groups = groups?;
+            let groups = groups.map_err(|error| ledger::explained(error, dir))?;
             n_records += groups.records.len() as u64;
-            target.put(groups)?;
+            target.put(groups).map_err(cut_short)?;
             bar.set_count(target.n_batches());
         }
         Ok(n_records)
@@ -177,7 +217,11 @@ fn table(outcome: &Outcome, dir: &Path, place: &str, out: &mut impl Write) -> st
         }
         Outcome::Differs(Difference { what, here, there }) => {
             writeln!(out, "differs: {what}: {here} in {}, {there} in {place}", dir.display())?;
-            return writeln!(out, "    no collector starts on the database; drop its schema to begin anew");
+            return writeln!(
+                out,
+                "    no collector starts on the database; to begin anew, save with pg_dump what a collector may have \
+                 recorded there, and drop its schema"
+            );
         }
     };
     let Figures { counts, n_meters, n_statuses, n_users, n_revoked, n_released } = figures;
@@ -197,15 +241,16 @@ fn table(outcome: &Outcome, dir: &Path, place: &str, out: &mut impl Write) -> st
         count(*n_users, "user of a model", "users of models"),
         count(*n_revoked, "revoked credential", "revoked credentials"),
     )?;
-    let Work { first_group, last_group, n_records, seconds } = work;
+    if let Some(Work { first_group, last_group, n_records, seconds }) = work {
+        writeln!(
+            out,
+            "    groups {first_group} to {last_group} were moved in {seconds:.1} s, {} records a second",
+            HumanCount((*n_records as f64 / seconds.max(1e-3)) as u64)
+        )?;
+    }
     writeln!(
         out,
-        "    groups {first_group} to {last_group} were moved in {seconds:.1} s, {} records a second",
-        HumanCount((*n_records as f64 / seconds.max(1e-3)) as u64)
-    )?;
-    writeln!(
-        out,
-        "    compared: every count, {} of all models, names, units, the quarantine, statuses, users and revocations are equal",
+        "    compared: every count, {} of all models and their usage, names, units, the quarantine, statuses, users and revocations are equal",
         count(*n_meters, "sum", "sums"),
     )
 }
@@ -222,7 +267,7 @@ struct Json<'a> {
 
 fn json(outcome: &Outcome, out: &mut impl Write) -> std::io::Result<()> {
     let (figures, work, difference) = match outcome {
-        Outcome::Moved { figures, work } => (Some(figures), Some(*work), None),
+        Outcome::Moved { figures, work } => (Some(figures), *work, None),
         Outcome::MovedBefore => (None, None, None),
         Outcome::Differs(difference) => (None, None, Some(difference)),
     };
