@@ -57,16 +57,13 @@ impl Claim {
 
     /// What it takes in memory, about.
     pub(crate) fn n_bytes(&self) -> usize {
-        let dues: usize = self.dues.iter().map(|(.., due)| due.meter.len()).sum();
         let models: usize = self.models.iter().map(|named| named.model_uuid.len()).sum();
-        size_of_val(&self.dues[..]) + size_of_val(&self.models[..]) + dues + models
+        size_of_val(&self.dues[..]) + size_of_val(&self.models[..]) + models
     }
 
     fn add(&mut self, entry: usize, model: usize, batch: &Admitted) {
         for reading in batch.readings() {
-            if !self.policy.allowances.limits(&reading.key) {
-                continue;
-            }
+            let Some(meter) = self.policy.allowances.limited(&reading.key) else { continue };
             let is_gauge = self.policy.meters.kind(&reading.key) == MeterKind::Gauge;
             let series = Series {
                 model_uuid: &batch.id().model_uuid,
@@ -76,7 +73,7 @@ impl Claim {
                 labels: &reading.labels,
             };
             let due = Due {
-                meter: reading.key.clone(),
+                meter,
                 hour: hour_of(reading.time),
                 amount: reading.amount,
                 series: is_gauge.then(|| SeriesId::of(&series)),

@@ -216,22 +216,22 @@ impl Keeper {
 
     fn add(&mut self, requests: &[(&Claim, &[Outcome])], accounts: &HashMap<&str, Vec<Account>>) {
         let Totals { terms, tally, .. } = &mut self.totals;
-        let mut new = HashMap::<&str, Vec<&Due>>::new();
         let mut released = Vec::new();
         for (claim, outcomes) in requests {
             let is_recorded = |entry: usize| outcomes[entry] == Outcome::Recorded;
+            let mut new: Vec<Vec<&Due>> = vec![Vec::new(); claim.models.len()];
             for (entry, model, due) in &claim.dues {
                 if is_recorded(*entry) {
-                    new.entry(&claim.models[*model].model_uuid).or_default().push(due);
+                    new[*model].push(due);
+                }
+            }
+            for (named, new) in claim.models.iter().zip(&new) {
+                if let Some(accounts) = accounts.get(&*named.model_uuid) {
+                    tally.add(&terms.policy, accounts, new);
                 }
             }
             let releases = claim.releases.iter().filter(|(entry, _)| is_recorded(*entry));
             released.extend(releases.map(|(_, model)| &*claim.models[*model].model_uuid));
-        }
-        for (model_uuid, new) in new {
-            if let Some(accounts) = accounts.get(model_uuid) {
-                tally.add(&terms.policy, accounts, &new);
-            }
         }
         // Whether its batch had been recorded before, the outcome of a release does not say.
         for account in released.iter().filter_map(|uuid| accounts.get(uuid)).flatten() {

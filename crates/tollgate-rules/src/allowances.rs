@@ -25,6 +25,10 @@ pub struct Account {
     pub subject: Subject,
 }
 
+/// A meter that is limited: its number among those of one [`Allowances`]. There are many readings and few meters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitedMeter(usize);
+
 /// All allowances of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Allowances {
@@ -34,7 +38,9 @@ pub struct Allowances {
     of_user: HashMap<Box<str>, Vec<usize>>,
     of_each_user: Vec<usize>,
     of_all: Vec<usize>,
-    meters: HashSet<Box<str>>,
+    meters: HashMap<Box<str>, LimitedMeter>,
+    /// Of each in `list`.
+    meter_of: Vec<LimitedMeter>,
 }
 
 impl Allowances {
@@ -72,7 +78,8 @@ impl Allowances {
             Scope::EachUser => self.of_each_user.push(place),
             Scope::All => self.of_all.push(place),
         }
-        self.meters.insert(allowance.meter.clone());
+        let next = LimitedMeter(self.meters.len());
+        self.meter_of.push(*self.meters.entry(allowance.meter.clone()).or_insert(next));
         self.list.push(allowance);
     }
 
@@ -88,10 +95,15 @@ impl Allowances {
         self.list.is_empty()
     }
 
-    /// Whether any allowance limits the meter.
+    /// A meter that some allowance limits; `None` when none does.
     #[must_use]
-    pub fn limits(&self, meter: &str) -> bool {
-        self.meters.contains(meter)
+    pub fn limited(&self, meter: &str) -> Option<LimitedMeter> {
+        self.meters.get(meter).copied()
+    }
+
+    /// The meter of the allowance at this place in [`Allowances::list`].
+    pub(crate) fn meter_of(&self, allowance: usize) -> LimitedMeter {
+        self.meter_of[allowance]
     }
 
     /// Whether whose a model is makes a difference.

@@ -46,7 +46,7 @@ pub use admit::{
     Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, judge_each, refuse,
 };
 pub use allowance::{Allowance, AllowanceError, AllowanceSettings};
-pub use allowances::{Account, Allowances, Subject};
+pub use allowances::{Account, Allowances, LimitedMeter, Subject};
 pub use calendar::{Calendar, CalendarError, Span, Window, WindowError};
 pub use charm_url::CharmUrl;
 pub use credential::{

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use tollgate_wire::Timestamp;
 
-use crate::{Account, CalendarError, Decimal, Policy, SeriesId, Span, Standing, Sum, Used, hour_of};
+use crate::{
+    Account, CalendarError, Decimal, LimitedMeter, Policy, SeriesId, Span, Standing, Sum, Used, hour_of,
+};
 
 /// A reading that counts for some allowance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     /// The meter.
-    pub meter: Box<str>,
+    pub meter: LimitedMeter,
     /// The UTC hour of the reading.
     pub hour: i64,
     /// How much.
@@ -92,9 +94,9 @@ impl Tally {
     pub fn add(&mut self, policy: &Policy, accounts: &[Account], dues: &[&Due]) {
         // Account by account, so that each total is looked up once and not for each reading.
         for account in accounts {
-            let meter = &policy.allowances.list()[account.allowance].meter;
+            let meter = policy.allowances.meter_of(account.allowance);
             let Some(total) = self.totals.get_mut(account) else { continue };
-            for due in dues.iter().filter(|due| due.meter == *meter && total.period.has(due.hour)) {
+            for due in dues.iter().filter(|due| due.meter == meter && total.period.has(due.hour)) {
                 total.used.add(due.amount, || due.series.expect("a gauge's series is known"));
             }
         }

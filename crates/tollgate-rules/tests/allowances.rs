@@ -194,14 +194,18 @@ fn a_models_usage_goes_to_all_accounts_that_it_belongs_to() {
     check("n", Some("bob"), &[(1, &n), (2, &bob), (3, &bob), (4, &Subject::All)]);
     check("m", Some("carol"), &[(0, &m), (1, &m), (3, &carol), (4, &Subject::All)]);
     assert!(policy.allowances.ask_for_users());
-    assert!(policy.allowances.limits("requests"));
-    assert!(!policy.allowances.limits("request"));
+    assert!(policy.allowances.limited("requests").is_some());
+    assert_eq!(policy.allowances.limited("request"), None);
 }
 
-fn due(meter: &str, time: &str, amount: &str, unit_name: &str) -> Due {
+fn due(policy: &Policy, time: &str, amount: &str, unit_name: &str) -> Due {
+    due_of("requests", policy, time, amount, unit_name)
+}
+
+fn due_of(meter: &str, policy: &Policy, time: &str, amount: &str, unit_name: &str) -> Due {
     let series = Series { model_uuid: "m", unit_name, charm_url: "", meter, labels: "" };
     Due {
-        meter: meter.into(),
+        meter: policy.allowances.limited(meter).unwrap(),
         hour: hour(time),
         amount: amount.parse().unwrap(),
         series: Some(SeriesId::of(&series)),
@@ -221,7 +225,7 @@ fn a_tally_follows_what_is_recorded() {
     let policy = policy();
     let accounts = policy.allowances.accounts("m", Some("bob"));
     let mut tally = Tally::default();
-    tally.add(&policy, &accounts, &[&due("requests", NOW, "5000", "u/0")]);
+    tally.add(&policy, &accounts, &[&due(&policy, NOW, "5000", "u/0")]);
     assert_eq!(tally.standing(&policy, &accounts), None, "nothing is known");
     assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, NOW), 5);
     assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, NOW), 0, "all is known");
@@ -229,12 +233,11 @@ fn a_tally_follows_what_is_recorded() {
         |tally: &Tally, accounts: &[Account]| tally.standing(&policy, accounts).unwrap().model.status;
     assert_eq!(status(&tally, &accounts), Status::Green);
     for (added, expected) in [
-        (due("requests", NOW, "600", "u/0"), Status::Green),
-        (due("other", NOW, "5000", "u/0"), Status::Green),
-        (due("requests", "2026-10-31T23:59:59Z", "5000", "u/0"), Status::Green),
-        (due("requests", "2026-12-01T00:00:00Z", "5000", "u/0"), Status::Green),
-        (due("requests", "2026-11-01T00:00:00Z", "200", "u/1"), Status::Amber),
-        (due("requests", "2026-11-30T23:59:59Z", "200.5", "u/0"), Status::Red),
+        (due(&policy, NOW, "600", "u/0"), Status::Green),
+        (due(&policy, "2026-10-31T23:59:59Z", "5000", "u/0"), Status::Green),
+        (due(&policy, "2026-12-01T00:00:00Z", "5000", "u/0"), Status::Green),
+        (due(&policy, "2026-11-01T00:00:00Z", "200", "u/1"), Status::Amber),
+        (due(&policy, "2026-11-30T23:59:59Z", "200.5", "u/0"), Status::Red),
     ] {
         tally.add(&policy, &accounts, &[&added]);
         assert_eq!(status(&tally, &accounts), expected, "{added:?}");
@@ -259,6 +262,23 @@ fn a_tally_follows_what_is_recorded() {
     assert_eq!(bring(&mut tally, &policy, &accounts, MeterKind::Absolute, december), 5, "it is over");
     tally.clear();
     assert_eq!(tally.used(&accounts[1]), None);
+}
+
+#[test]
+fn each_meter_counts_for_its_own_allowance() {
+    let of = |name: &str, meter: &str| {
+        settings(|settings| (settings.name, settings.meter) = (name.to_owned(), meter.to_owned()))
+    };
+    let list = [of("requests", "requests"), of("gb", "gb"), of("requests again", "requests")];
+    let policy = Policy { allowances: Allowances::new(&list).unwrap(), ..Policy::default() };
+    let accounts = policy.allowances.accounts("m", None);
+    let mut tally = Tally::default();
+    bring(&mut tally, &policy, &accounts, MeterKind::Absolute, NOW);
+    let dues = [due(&policy, NOW, "1", "u/0"), due_of("gb", &policy, NOW, "20", "u/0")];
+    tally.add(&policy, &accounts, &dues.iter().collect::<Vec<_>>());
+    let used: Vec<String> = accounts.iter().map(|account| tally.used(account).unwrap().to_string()).collect();
+    assert_eq!(used, ["1", "20", "1"]);
+    assert_eq!(policy.allowances.limited("other"), None);
 }
 
 #[test]
@@ -288,7 +308,7 @@ fn of_a_gauge_the_peaks_of_all_series_are_summed() {
         ("u/1", "301", Status::Red),
         ("u/1", "0", Status::Red),
     ] {
-        tally.add(&policy, &accounts, &[&due("requests", NOW, amount, unit)]);
+        tally.add(&policy, &accounts, &[&due(&policy, NOW, amount, unit)]);
         assert_eq!(tally.standing(&policy, &accounts).unwrap().model.status, expected, "{unit} {amount}");
     }
 }
