@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fastrand::Rng;
 use tollgate_ledger::{Entry, Outcome};
 use tollgate_ledger_embedded::EmbeddedLedger;
@@ -20,6 +20,9 @@ use crate::batches::{Batch, Batches};
 
 /// Kills on the way.
 const N_KILLS: u64 = 3;
+
+/// How often a move is begun anew that was over before its last kill.
+const TRIES_MAX: u32 = 5;
 
 /// Elements of a group of the ledger.
 const GROUP_ELEMENTS: usize = 1_000;
@@ -54,18 +57,17 @@ pub fn run(program: &Path, folder: &Path, n_batches: u64, seed: u64) -> Result<R
     let recorded = Recorded::make(&dir, n_batches, seed).context("make a ledger")?;
     let cluster = Cluster::start_in(folder, &[]).context("start PostgreSQL")?;
     let started = Instant::now();
-    let mut kills = Vec::new();
-    for kill in 0..N_KILLS {
-        // One in each part of the way.
-        let part = n_batches / N_KILLS;
-        let place = (part * kill + random.u64(0..part * 3 / 4)).max(1);
-        let mut child = start(program, &dir, &cluster)?;
-        wait_until_there(&mut child, &cluster, place)?;
-        thread::sleep(Duration::from_millis(random.u64(0..300)));
-        child.kill().and_then(|()| child.wait()).context("kill it")?;
-        kills.push(n_moved(&cluster)?);
-    }
-    ensure!(kills.iter().all(|n| *n < n_batches), "kill it on the way: {kills:?} of {n_batches} were there");
+    let mut n_tries = 1;
+    let kills = loop {
+        let kills = kill_on_the_way(program, &dir, &cluster, n_batches, &mut random)?;
+        if kills.iter().all(|n| *n < n_batches) {
+            break kills;
+        }
+        // It was at its end before it was killed: the whole of it again.
+        ensure!(n_tries < TRIES_MAX, "kill it on the way: {kills:?} of {n_batches} were there; give it more");
+        n_tries += 1;
+        cluster.psql("DROP SCHEMA tollgate CASCADE").context("begin anew")?;
+    };
     let output = start(program, &dir, &cluster)?.wait_with_output().context("wait for it")?;
     let moving = started.elapsed();
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -77,6 +79,28 @@ pub fn run(program: &Path, folder: &Path, n_batches: u64, seed: u64) -> Result<R
     recorded.check(&cluster, &mut random)?;
     let Recorded { n_quarantined, sums, .. } = recorded;
     Ok(Report { n_batches, n_quarantined, n_sums: sums.len(), kills, moving, records_a_second })
+}
+
+/// Gives how many batches were there after each kill.
+fn kill_on_the_way(
+    program: &Path,
+    dir: &Path,
+    cluster: &Cluster,
+    n_batches: u64,
+    random: &mut Rng,
+) -> Result<Vec<u64>> {
+    let mut kills = Vec::new();
+    for kill in 0..N_KILLS {
+        // One in the first half of each part of the way: it goes on while it is looked at.
+        let part = n_batches / N_KILLS;
+        let place = (part * kill + random.u64(0..=part / 2)).max(1);
+        let mut child = start(program, dir, cluster)?;
+        wait_until_there(&mut child, cluster, place)?;
+        thread::sleep(Duration::from_millis(random.u64(0..100)));
+        child.kill().and_then(|()| child.wait()).context("kill it")?;
+        kills.push(n_moved(cluster)?);
+    }
+    Ok(kills)
 }
 
 fn start(program: &Path, dir: &Path, cluster: &Cluster) -> Result<Child> {
@@ -103,13 +127,14 @@ fn wait_until_there(child: &mut Child, cluster: &Cluster, n_batches: u64) -> Res
             return Ok(());
         }
         if let Some(status) = child.try_wait().context("look at it")? {
-            bail!("it ended with {status} when {now} batches were there");
+            ensure!(status.success(), "it ended with {status} when {now} batches were there");
+            return Ok(());
         }
         if there < now {
             (there, since) = (now, Instant::now());
         }
         ensure!(since.elapsed() < STEP_TIMEOUT, "it comes no further than {now} batches");
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -30,7 +30,7 @@ const MEMORY: &str = "/dev/shm";
 const BRIEFLY: &[(&str, &[&str])] = &[
     ("durability: the program is killed under load", &["kills", "--cycles", "200"]),
     ("durability: sender and collector are killed", &["deliveries", "--cycles", "500"]),
-    ("durability: a migration into PostgreSQL is killed", &["migrate", "--batches", "50000"]),
+    ("durability: a migration into PostgreSQL is killed", &["migrate", "--batches", "200000"]),
     ("durability: simulated power cuts", &["cuts", "--cuts", "100000"]),
     ("durability: every byte of a ledger damaged", &["flips", "--one-bit"]),
     ("durability: a fault at every system call", &["faults"]),
