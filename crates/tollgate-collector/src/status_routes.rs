@@ -1,6 +1,6 @@
 //! Where models stand, and statuses that operators set by hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tollgate_ledger::{Act, HandStatus, LedgerError, Page, Reader};
+use tollgate_ledger::{Act, HandStatus, LedgerError, Ownership, Page, Reader};
 use tollgate_rules::{Account, Standing, Subject, hour_of, hour_start, limits};
 use tollgate_wire::{Status, Timestamp};
 
@@ -257,6 +257,8 @@ struct Looked<'m> {
     model_name: Box<str>,
     user: Option<Box<str>>,
     accounts: Vec<Account>,
+    /// What is set by hand and counts, of the model itself first.
+    by_hand: Vec<HandStatus>,
 }
 
 impl Lookup {
@@ -268,44 +270,54 @@ impl Lookup {
     /// a uuid that was mistyped has to show.
     fn list(&mut self, page: &Page) -> Result<Vec<(String, Vec<Shown>)>, LedgerError> {
         let reader = self.totals.reader.clone();
-        let set = reader.hand_statuses(None)?.into_iter();
-        let set =
-            set.filter(|status| status.standing(self.now).is_some()).map(|status| status.model_uuid.into());
-        let is_after = |uuid: &String| page.cursor.as_ref().is_none_or(|cursor| cursor < uuid);
+        let mut set = BTreeMap::<String, Vec<HandStatus>>::new();
+        for status in reader.hand_statuses(None)? {
+            set.entry(status.model_uuid.to_string()).or_default().push(status);
+        }
+        set.retain(|_, by_hand| by_hand.iter().any(|status| status.standing(self.now).is_some()));
+        let is_after = |uuid: &&String| page.cursor.as_ref().is_none_or(|cursor| cursor < *uuid);
         let seen = reader.ownerships(page)?.into_iter().map(|(model_uuid, _)| model_uuid.into());
-        let uuids: BTreeSet<String> = set.filter(is_after).chain(seen).collect();
-        let of_model = |model_uuid: String| {
-            let looked = self.look(&model_uuid)?;
+        let uuids: BTreeSet<String> = set.keys().filter(is_after).cloned().chain(seen).collect();
+        let uuids: Vec<&str> = uuids.iter().take(page.limit).map(String::as_str).collect();
+        let found = reader.ownership(&uuids)?;
+        let of_model = |(model_uuid, ownership): (&&str, Ownership)| {
+            let by_hand = set.remove(*model_uuid).unwrap_or_default();
+            let looked = self.looked(model_uuid, ownership, by_hand);
             let mut shown = vec![self.model(&looked)?];
-            shown.extend(self.units(&looked)?);
-            Ok((model_uuid, shown))
+            shown.extend(self.units(&looked));
+            Ok(((*model_uuid).to_owned(), shown))
         };
-        uuids.into_iter().take(page.limit).map(of_model).collect()
+        uuids.iter().zip(found).map(of_model).collect()
     }
 
     fn whole(&mut self, model_uuid: &str) -> Result<Whole, LedgerError> {
-        let looked = self.look(model_uuid)?;
+        let reader = &self.totals.reader;
+        let ownership = reader.ownership(&[model_uuid])?.pop().unwrap_or_default();
+        let looked = self.looked(model_uuid, ownership, reader.hand_statuses(Some(model_uuid))?);
         let model = self.model(&looked)?;
         self.look_up(&looked.accounts)?;
         let allowances =
             looked.accounts.iter().map(|account| self.of_allowance(account)).collect::<Result<_, _>>()?;
-        Ok(Whole { model, allowances, units: self.units(&looked)? })
+        Ok(Whole { model, allowances, units: self.units(&looked) })
     }
 
-    fn look<'m>(&self, model_uuid: &'m str) -> Result<Looked<'m>, LedgerError> {
-        let Totals { reader, terms, .. } = &self.totals;
-        let ownership = reader.ownership(&[model_uuid])?.pop().unwrap_or_default();
-        let user = owner(terms, model_uuid, &ownership);
-        let accounts = terms.policy.allowances.accounts(model_uuid, user.as_deref());
-        Ok(Looked { model_uuid, model_name: ownership.model_name.unwrap_or_default(), user, accounts })
+    fn looked<'m>(
+        &self,
+        model_uuid: &'m str,
+        ownership: Ownership,
+        mut by_hand: Vec<HandStatus>,
+    ) -> Looked<'m> {
+        let user = owner(&self.totals.terms, model_uuid, &ownership);
+        let accounts = self.totals.terms.policy.allowances.accounts(model_uuid, user.as_deref());
+        by_hand.retain(|status| status.standing(self.now).is_some());
+        let model_name = ownership.model_name.unwrap_or_default();
+        Looked { model_uuid, model_name, user, accounts, by_hand }
     }
 
     fn model(&mut self, looked: &Looked<'_>) -> Result<Shown, LedgerError> {
-        let by_hand = self.totals.reader.hand_status(looked.model_uuid, "")?;
-        if let Some((status, standing)) =
-            by_hand.and_then(|status| Some((status.standing(self.now)?, status)))
-        {
-            return Ok(looked.shown("", status, "hand", standing.expires));
+        let by_hand = looked.by_hand.iter().find(|status| status.unit_name.is_empty());
+        if let Some(shown) = by_hand.and_then(|status| looked.by_hand(status, self.now)) {
+            return Ok(shown);
         }
         self.look_up(&looked.accounts)?;
         let source = if looked.accounts.is_empty() { "default" } else { "allowance" };
@@ -314,13 +326,9 @@ impl Lookup {
         Ok(looked.shown("", standing.model, source, None))
     }
 
-    fn units(&self, looked: &Looked<'_>) -> Result<Vec<Shown>, LedgerError> {
-        let set = self.totals.reader.hand_statuses(Some(looked.model_uuid))?;
-        let units = set.into_iter().filter(|status| !status.unit_name.is_empty());
-        let counting = units.filter_map(|status| Some((status.standing(self.now)?, status)));
-        let shown = counting
-            .map(|(standing, status)| looked.shown(&status.unit_name, standing, "hand", status.expires));
-        Ok(shown.collect())
+    fn units(&self, looked: &Looked<'_>) -> Vec<Shown> {
+        let units = looked.by_hand.iter().filter(|status| !status.unit_name.is_empty());
+        units.filter_map(|status| looked.by_hand(status, self.now)).collect()
     }
 
     fn look_up(&mut self, accounts: &[Account]) -> Result<(), LedgerError> {
@@ -351,6 +359,10 @@ impl Lookup {
 }
 
 impl Looked<'_> {
+    fn by_hand(&self, status: &HandStatus, now: Timestamp) -> Option<Shown> {
+        Some(self.shown(&status.unit_name, status.standing(now)?, "hand", status.expires))
+    }
+
     fn shown(
         &self,
         unit_name: &str,
