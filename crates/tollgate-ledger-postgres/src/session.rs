@@ -75,14 +75,14 @@ impl Session {
         self.client.batch_execute(sql).await
     }
 
-    async fn statement(&mut self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+    async fn statement(&mut self, step: &'static str, sql: &str) -> Result<Statement, LedgerError> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
         if STATEMENTS_MAX <= self.statements.len() {
             self.statements.clear();
         }
-        let statement = self.client.prepare(sql).await?;
+        let statement = self.client.prepare(sql).await.map_err(failed(step))?;
         self.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
@@ -99,7 +99,7 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, LedgerError> {
-        let statement = self.statement(sql).await.map_err(failed(step))?;
+        let statement = self.statement(step, sql).await?;
         self.client.query(&statement, parameters).await.map_err(failed(step))
     }
 
@@ -110,7 +110,7 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Rows, LedgerError> {
-        let statement = self.statement(sql).await.map_err(failed(step))?;
+        let statement = self.statement(step, sql).await?;
         let rows =
             self.client.query_raw(&statement, parameters.iter().copied()).await.map_err(failed(step))?;
         Ok(Rows { step, rows: Box::pin(rows) })
@@ -135,7 +135,7 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<u64, LedgerError> {
-        let statement = self.statement(sql).await.map_err(failed(step))?;
+        let statement = self.statement(step, sql).await?;
         self.client.execute(&statement, parameters).await.map_err(failed(step))
     }
 
@@ -167,7 +167,7 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, LedgerError> {
-        let statement = self.statement(sql).await.map_err(failed(step))?;
+        let statement = self.statement(step, sql).await?;
         let begin = self.batch(begin);
         in_order(begin, self.client.query(&statement, parameters))
             .await
@@ -182,7 +182,7 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<u64, LedgerError> {
-        let statement = self.statement(sql).await.map_err(failed(step))?;
+        let statement = self.statement(step, sql).await?;
         let commit = self.batch("COMMIT");
         in_order(self.client.execute(&statement, parameters), commit)
             .await

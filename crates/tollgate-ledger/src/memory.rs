@@ -244,7 +244,10 @@ impl Reader for MemoryLedger {
         let taken: Vec<_> = asked_for.by_ref().take(page.limit).collect();
         let end = taken.last().map_or(start, |(place, _)| place + 1);
         let next_cursor = asked_for.next().map(|_| end.to_string());
-        Ok(BatchPage { batches: taken.iter().map(|(_, batch)| item(batch)).collect(), next_cursor })
+        Ok(BatchPage {
+            batches: taken.iter().map(|(_, (batch, received))| BatchItem::new(batch, *received)).collect(),
+            next_cursor,
+        })
     }
 
     fn usage(&self, select: &Select<'_>, visitor: &mut dyn Visitor) -> Result<(), LedgerError> {
@@ -305,18 +308,5 @@ impl Reader for MemoryLedger {
         let state = self.state();
         let uuids = state.model_uuids_after(page);
         Ok(uuids.map(|uuid| (uuid.into(), state.ownership(uuid))).collect())
-    }
-}
-
-fn item((batch, received): &(Admitted, Received)) -> BatchItem {
-    BatchItem {
-        model_uuid: batch.id().model_uuid.to_string(),
-        batch_uuid: batch.id().batch_uuid.to_string(),
-        model_name: batch.model_name().to_owned(),
-        unit_name: batch.unit_name().to_owned(),
-        charm_url: batch.charm_url().to_owned(),
-        created: batch.created().to_string(),
-        received: received.to_string(),
-        n_metrics: batch.readings().len() as u64,
     }
 }

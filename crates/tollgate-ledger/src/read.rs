@@ -1,9 +1,9 @@
 //! The read half.
 
 use serde::{Deserialize, Serialize};
-use tollgate_rules::{BatchId, Select, Visitor};
+use tollgate_rules::{Admitted, BatchId, Select, Visitor};
 
-use crate::{HandStatus, LedgerError};
+use crate::{HandStatus, LedgerError, Received};
 
 /// A stretch of a listing.
 #[derive(Debug, Clone, Default)]
@@ -194,6 +194,23 @@ pub struct BatchItem {
     pub received: String,
     /// How many metrics it has.
     pub n_metrics: u64,
+}
+
+impl BatchItem {
+    /// Of a batch that was taken in then.
+    #[must_use]
+    pub fn new(batch: &Admitted, received: Received) -> Self {
+        Self {
+            model_uuid: batch.id().model_uuid.to_string(),
+            batch_uuid: batch.id().batch_uuid.to_string(),
+            model_name: batch.model_name().to_owned(),
+            unit_name: batch.unit_name().to_owned(),
+            charm_url: batch.charm_url().to_owned(),
+            created: batch.created().to_string(),
+            received: received.to_string(),
+            n_metrics: batch.readings().len() as u64,
+        }
+    }
 }
 
 /// What a ledger holds.

@@ -2,6 +2,18 @@
 
 use std::io::{self, BufWriter, Write};
 
+use clap::ValueEnum;
+
+/// How a command prints what came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object
+    Json,
+}
+
 /// Buffered standard output. Must be flushed at the end, so that a failure is noticed.
 pub(crate) fn stdout() -> BufWriter<Stdout> {
     BufWriter::with_capacity(64 * 1024, Stdout(io::stdout()))

@@ -85,14 +85,5 @@ fn item(row: &Row) -> Result<BatchItem, LedgerError> {
     let received: SystemTime = row.get(1);
     let batch =
         Admitted::from_canonical(row.get(2)).map_err(|error| damaged("list the batches").because(error))?;
-    Ok(BatchItem {
-        model_uuid: batch.id().model_uuid.to_string(),
-        batch_uuid: batch.id().batch_uuid.to_string(),
-        model_name: batch.model_name().to_owned(),
-        unit_name: batch.unit_name().to_owned(),
-        charm_url: batch.charm_url().to_owned(),
-        created: batch.created().to_string(),
-        received: Timestamp::from_system_time(received).to_string(),
-        n_metrics: batch.readings().len() as u64,
-    })
+    Ok(BatchItem::new(&batch, Timestamp::from_system_time(received)))
 }

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use comfy_table::CellAlignment;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -13,8 +12,9 @@ use tollgate_ledger_embedded::{Loss, SalvageReport, Stretch};
 
 use crate::exit::Exit;
 use crate::listing::plain_table;
+use crate::output::{self, Format};
 use crate::words::{count, printable};
-use crate::{ledger, output, progress};
+use crate::{ledger, progress};
 
 /// Makes a new ledger of everything that is intact in a damaged one.
 ///
@@ -42,16 +42,6 @@ pub(crate) struct Args {
     /// How what was found is printed.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
-}
-
-/// How what was found is printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {

@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use comparison::{Difference, Figures, Side};
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -18,8 +17,9 @@ use tollgate_ledger_embedded::{Source, SourceGroups};
 use tollgate_ledger_postgres::{Standing, Target};
 
 use crate::exit::{self, Exit};
+use crate::output::{self, Format};
 use crate::words::count;
-use crate::{ledger, output, progress};
+use crate::{ledger, progress};
 
 /// Moves a ledger from a folder into a PostgreSQL database.
 ///
@@ -53,16 +53,6 @@ pub(crate) struct Args {
     /// How the outcome is printed.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
-}
-
-/// How the outcome is printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
