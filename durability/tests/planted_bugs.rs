@@ -70,7 +70,7 @@ type Content = (BatchId, Digest);
 
 fn content(entry: &Entry) -> Option<Content> {
     match entry {
-        Entry::Batch(batch) => Some((batch.id().clone(), batch.digest())),
+        Entry::Batch(batch) => Some((batch.id().owned(), batch.digest())),
         Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => None,
     }
 }

@@ -28,31 +28,63 @@ pub(crate) struct Named {
     pub(crate) has_batch: bool,
 }
 
-impl Claim {
-    /// Of a request's entries.
-    pub(crate) fn new(policy: Arc<Policy>, entries: &[Entry], received: Timestamp) -> Self {
+/// A claim that is being worked out, one entry of the request after the other.
+pub(crate) struct Claiming {
+    claim: Claim,
+    n_entries: usize,
+    /// Where in the claim each model is.
+    places: HashMap<Box<str>, usize>,
+}
+
+impl Claiming {
+    /// Of a request that came at this time.
+    pub(crate) fn new(policy: Arc<Policy>, received: Timestamp) -> Self {
         let (models, dues, releases) = (Vec::new(), Vec::new(), Vec::new());
-        let mut claim = Self { policy, received, models, dues, releases };
-        if claim.policy.allowances.is_empty() {
-            return claim;
+        let claim = Claim { policy, received, models, dues, releases };
+        Self { claim, n_entries: 0, places: HashMap::new() }
+    }
+
+    /// Adds the next entry.
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        let index = self.n_entries;
+        self.n_entries += 1;
+        if self.claim.policy.allowances.is_empty() {
+            return;
         }
-        let mut places = HashMap::new();
-        for (index, entry) in entries.iter().enumerate() {
-            let Some(model_uuid) = model_of(entry) else { continue };
-            let place = *places.entry(model_uuid).or_insert_with(|| {
-                claim.models.push(Named { model_uuid: model_uuid.into(), has_batch: false });
-                claim.models.len() - 1
-            });
-            match entry {
-                Entry::Batch(batch) => {
-                    claim.models[place].has_batch = true;
-                    claim.add(index, place, batch);
-                }
-                Entry::Act(Act::Release { .. }) => claim.releases.push((index, place)),
-                Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => {}
+        let Some(model_uuid) = model_of(entry) else { return };
+        let place = match self.places.get(model_uuid) {
+            Some(place) => *place,
+            None => self.begin(model_uuid),
+        };
+        match entry {
+            Entry::Batch(batch) => {
+                self.claim.models[place].has_batch = true;
+                self.claim.add(index, place, batch);
             }
+            Entry::Act(Act::Release { .. }) => self.claim.releases.push((index, place)),
+            Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => {}
         }
-        claim
+    }
+
+    fn begin(&mut self, model_uuid: &str) -> usize {
+        let place = self.claim.models.len();
+        self.claim.models.push(Named { model_uuid: model_uuid.into(), has_batch: false });
+        self.places.insert(model_uuid.into(), place);
+        place
+    }
+
+    /// After the last entry.
+    pub(crate) fn finish(self) -> Claim {
+        self.claim
+    }
+}
+
+impl Claim {
+    /// Of a request whose entries are all there.
+    pub(crate) fn new(policy: Arc<Policy>, entries: &[Entry], received: Timestamp) -> Self {
+        let mut claiming = Claiming::new(policy, received);
+        entries.iter().for_each(|entry| claiming.add(entry));
+        claiming.finish()
     }
 
     /// What it takes in memory, about.
@@ -63,14 +95,14 @@ impl Claim {
 
     fn add(&mut self, entry: usize, model: usize, batch: &Admitted) {
         for reading in batch.readings() {
-            let Some(meter) = self.policy.allowances.limited(&reading.key) else { continue };
-            let is_gauge = self.policy.meters.kind(&reading.key) == MeterKind::Gauge;
+            let Some(meter) = self.policy.allowances.limited(reading.key) else { continue };
+            let is_gauge = self.policy.meters.kind(reading.key) == MeterKind::Gauge;
             let series = Series {
-                model_uuid: &batch.id().model_uuid,
+                model_uuid: batch.id().model_uuid,
                 unit_name: batch.unit_name(),
                 charm_url: batch.charm_url(),
-                meter: &reading.key,
-                labels: &reading.labels,
+                meter: reading.key,
+                labels: reading.labels,
             };
             let due = Due {
                 meter,
@@ -86,10 +118,10 @@ impl Claim {
 /// The model that an entry has to do with.
 fn model_of(entry: &Entry) -> Option<&str> {
     let model_uuid = match entry {
-        Entry::Batch(batch) | Entry::Refused(batch, _) => &batch.id().model_uuid,
+        Entry::Batch(batch) | Entry::Refused(batch, _) => batch.id().model_uuid,
         Entry::Quarantine(element) => &element.id.model_uuid,
         Entry::Act(Act::Declare { model_uuid, .. }) => model_uuid,
-        Entry::Act(Act::Release { batch, .. }) => &batch.as_ref()?.id().model_uuid,
+        Entry::Act(Act::Release { batch, .. }) => batch.as_ref()?.id().model_uuid,
         Entry::Act(Act::SetStatus(_) | Act::ClearStatus { .. } | Act::Revoke { .. }) => return None,
     };
     (!model_uuid.is_empty()).then_some(model_uuid)

@@ -1,10 +1,11 @@
 //! From a document to what is recorded: each element admitted or set aside.
 
-use tollgate_ledger::Entry;
-use tollgate_rules::{Posted, Reading, judge_each, limits};
+use tollgate_ledger::{Entry, Prepared, Preparing};
+use tollgate_rules::{Posted, judge_each, limits};
 use tollgate_wire::{Document, Element};
 
 use crate::budget::{BudgetError, Reservation};
+use crate::claims::{Claim, Claiming};
 use crate::gate::Gate;
 use crate::problem::Problem;
 
@@ -25,11 +26,25 @@ const ELEMENT_BYTES: usize = 768;
 /// What a text takes besides its bytes.
 const ALLOCATION_BYTES: usize = 16;
 
-/// A decoded document: for each element, in order, what goes into the ledger and what its answer needs. Behind the elements may be
-/// entries that nobody posted.
-#[derive(Debug, Default)]
+/// What takes the elements of a request, one after the other. Each is handed on as soon as it is decided on, and mostly its memory is
+/// there for the next one.
+pub(crate) struct Intake<'i> {
+    gate: Gate<'i>,
+    preparing: Box<dyn Preparing + 'i>,
+    claiming: Claiming,
+    n_metrics: Vec<Option<usize>>,
+    posted: Vec<Posted>,
+}
+
+/// A decoded document, on its way into the ledger.
 pub(crate) struct Decoded {
-    pub(crate) entries: Vec<Entry>,
+    /// An entry for each element, in order. Behind them may be entries that nobody posted.
+    pub(crate) request: Prepared,
+    /// Of each entry; `None` of one that nobody posted.
+    pub(crate) n_metrics: Vec<Option<usize>>,
+    /// What it brings to the allowances.
+    pub(crate) claim: Claim,
+    /// What the answer needs of each element.
     pub(crate) posted: Vec<Posted>,
 }
 
@@ -41,10 +56,9 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(
     document: &[u8],
     batches_max: usize,
-    mut gate: Gate<'_>,
+    mut intake: Intake<'_>,
     reservation: &mut Reservation,
 ) -> Result<Decoded, Problem> {
-    let mut decoded = Decoded::default();
     let mut n_bytes = 0;
     let (elements, n_document_bytes) = read(document, reservation)?;
     let elements = elements.keeping_at_most(KEPT_MAX);
@@ -54,19 +68,20 @@ pub(crate) fn decode(
             reason: format!("Failed to {error}. Nothing of it was recorded."),
             offset: error.offset(),
         })?;
-        if batches_max == decoded.entries.len() + together.elements.len() {
+        if batches_max == intake.posted.len() + together.elements.len() {
             return Err(Problem::TooManyBatches { batches_max });
         }
         if !together.has_room_for(&element) {
-            n_bytes += decoded.take(&mut together, &mut gate);
+            n_bytes += intake.take(&mut together);
             reservation.grow_to(n_document_bytes + n_bytes)?;
         }
         together.push(element);
     }
-    n_bytes += decoded.take(&mut together, &mut gate);
+    n_bytes += intake.take(&mut together);
     reservation.grow_to(n_document_bytes + n_bytes)?;
     reservation.shrink_to(document.len() + n_bytes);
-    decoded.entries.extend(gate.finish()?);
+    let decoded = intake.finish()?;
+    reservation.grow_by(decoded.claim.n_bytes())?;
     Ok(decoded)
 }
 
@@ -90,21 +105,41 @@ impl<'d> Together<'d> {
     }
 }
 
-impl Decoded {
-    /// Decides on the elements that waited, and says how many bytes what is kept of them takes.
-    fn take(&mut self, together: &mut Together<'_>, gate: &mut Gate<'_>) -> usize {
+impl<'i> Intake<'i> {
+    pub(crate) fn new(gate: Gate<'i>, preparing: Box<dyn Preparing + 'i>, claiming: Claiming) -> Self {
+        Self { gate, preparing, claiming, n_metrics: Vec::new(), posted: Vec::new() }
+    }
+
+    /// Decides on the elements that waited, and says how many bytes what is kept of them takes at most.
+    fn take(&mut self, together: &mut Together<'_>) -> usize {
         let mut n_bytes = 0;
         for (element, verdict) in together.elements.iter().zip(judge_each(&together.elements)) {
             let mut posted = Posted::new(element, &verdict);
-            let (entry, set_aside_for) = gate.entry(element, verdict);
+            let (entry, set_aside_for) = self.gate.entry(element, verdict);
             posted.quarantined = set_aside_for;
             n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
             self.posted.push(posted);
-            self.entries.push(entry);
+            self.n_metrics.push(Some(entry.batch().map_or(0, |batch| batch.readings().len())));
+            self.claiming.add(&entry);
+            self.preparing.add(entry);
         }
         together.elements.clear();
         together.n_bytes = 0;
         n_bytes
+    }
+
+    fn finish(mut self) -> Result<Decoded, Problem> {
+        for act in self.gate.finish()? {
+            self.claiming.add(&act);
+            self.preparing.add(act);
+            self.n_metrics.push(None);
+        }
+        Ok(Decoded {
+            request: self.preparing.finish(),
+            n_metrics: self.n_metrics,
+            claim: self.claiming.finish(),
+            posted: self.posted,
+        })
     }
 }
 
@@ -135,14 +170,7 @@ fn posted_bytes(posted: &Posted) -> usize {
 
 fn entry_bytes(entry: &Entry) -> usize {
     match entry {
-        Entry::Batch(batch) | Entry::Refused(batch, _) => {
-            let id = batch.id();
-            let texts =
-                [&id.model_uuid, &id.batch_uuid, batch.model_name(), batch.unit_name(), batch.charm_url()];
-            let texts: usize = texts.into_iter().map(bytes_of).sum();
-            let readings: usize = batch.readings().iter().map(reading_bytes).sum();
-            texts + readings + batch.body().len()
-        }
+        Entry::Batch(batch) | Entry::Refused(batch, _) => batch.n_bytes(),
         Entry::Quarantine(element) => {
             let texts = [&element.id.model_uuid, &element.id.batch_uuid, &element.unit_name];
             texts.into_iter().map(|text| bytes_of(text)).sum::<usize>() + element.body.len()
@@ -150,10 +178,6 @@ fn entry_bytes(entry: &Entry) -> usize {
         // Nobody posts these.
         Entry::Act(_) => 0,
     }
-}
-
-fn reading_bytes(reading: &Reading) -> usize {
-    size_of::<Reading>() + bytes_of(&reading.key) + bytes_of(&reading.labels)
 }
 
 fn bytes_of(text: &str) -> usize {

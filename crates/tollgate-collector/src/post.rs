@@ -7,8 +7,7 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tollgate_ledger::{Entry, Outcome, Prepared, Preparer, Reader};
-use tollgate_rules::Posted;
+use tollgate_ledger::{Outcome, Preparer, Reader};
 use tollgate_wire::Timestamp;
 use tracing::{debug, error, info};
 use uuid::Uuid;
@@ -16,9 +15,9 @@ use uuid::Uuid;
 use crate::act::now;
 use crate::body::{self, BodyLimits, Received};
 use crate::budget::{Budget, Reservation};
-use crate::claims::Claim;
+use crate::claims::Claiming;
 use crate::commit::{CommitQueue, Recorded, Unrecorded};
-use crate::decode::{Decoded, decode};
+use crate::decode::{Decoded, Intake, decode};
 use crate::decompress::{Encoding, decompress};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
@@ -112,8 +111,8 @@ impl Post {
             let _turn = turn;
             decider.decide(received)
         };
-        let Decided { request, received, n_metrics, claim, posted, reservation } =
-            self.work(is_small, decide).await??;
+        let Decided { decoded, received, reservation } = self.work(is_small, decide).await??;
+        let Decoded { request, n_metrics, claim, posted } = decoded;
 
         let Recorded { outcomes, standings, reservation } = if posted.is_empty() {
             // Nothing to promise, so nothing to wait for.
@@ -172,15 +171,9 @@ impl Post {
 
 /// A request on its way into the ledger.
 struct Decided {
-    request: Prepared,
+    decoded: Decoded,
     /// When it came.
     received: Timestamp,
-    /// Of each element that was posted.
-    n_metrics: Vec<Option<usize>>,
-    /// What it brings to the allowances.
-    claim: Claim,
-    /// What its answer needs.
-    posted: Vec<Posted>,
     /// What it holds of the budget.
     reservation: Reservation,
 }
@@ -209,17 +202,10 @@ impl Decider {
         // One time for the whole request.
         let received = now();
         let gate = Gate::new(&self.terms, &*self.reader, received);
-        let Decoded { entries, posted } = decode(&document, self.batches_max, gate, &mut reservation)?;
-        drop(document);
-        let n_metrics = entries.iter().map(|entry| match entry {
-            Entry::Act(_) => None,
-            entry => Some(entry.batch().map_or(0, |batch| batch.readings().len())),
-        });
-        let n_metrics = n_metrics.collect();
-        let claim = Claim::new(self.terms.policy.clone(), &entries, received);
-        reservation.grow_by(claim.n_bytes())?;
-        let request = self.preparer.prepare(entries, received);
-        Ok(Decided { request, received, n_metrics, claim, posted, reservation })
+        let claiming = Claiming::new(self.terms.policy.clone(), received);
+        let intake = Intake::new(gate, self.preparer.begin(received), claiming);
+        let decoded = decode(&document, self.batches_max, intake, &mut reservation)?;
+        Ok(Decided { decoded, received, reservation })
     }
 }
 

@@ -154,8 +154,9 @@ pub(crate) async fn release(
 
 /// Whether this very batch is recorded. One whose body was dropped can only be told by its id.
 async fn is_recorded(admin: &Arc<Admin>, batch: Admitted) -> Result<bool, Problem> {
-    let read =
-        move |admin: &Admin| Ok(admin.reader.batch(batch.id())?.is_some_and(|body| body == batch.body()));
+    let read = move |admin: &Admin| {
+        Ok(admin.reader.batch(&batch.id().owned())?.is_some_and(|body| body == batch.body()))
+    };
     match admin.clone().read(read).await {
         Err(Problem::BodyDropped) => Ok(true),
         known => known,

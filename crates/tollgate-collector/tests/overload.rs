@@ -37,7 +37,7 @@ impl Writer for SlowWriter {
         for entry in &group {
             // What is set aside would be missing in the end.
             if let Entry::Batch(batch) = entry {
-                *recorded.entry(batch.id().model_uuid.clone()).or_default() += 1;
+                *recorded.entry(batch.id().model_uuid.into()).or_default() += 1;
             }
         }
         Ok(vec![Outcome::Recorded; group.len()])

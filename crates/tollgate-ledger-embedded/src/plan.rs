@@ -9,7 +9,7 @@ use tollgate_rules::{Admitted, Digest, Quarantined, Reason};
 use crate::act::{StoredAct, Topic};
 use crate::error::of_index;
 use crate::index::{Already, Facts, Index, Key, Known};
-use crate::prepare::{PackedBatches, Request};
+use crate::prepare::{PackedBatches, Piece};
 
 /// A group's outcomes, true once its additions are durable.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ pub(crate) struct Plan {
     pub(crate) parts: Vec<Part>,
 }
 
-/// What one request adds.
+/// What one piece of a request adds.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) received: Received,
     pub(crate) additions: Additions,
 }
 
-/// What is new of a request.
+/// What is new of it.
 #[derive(Debug)]
 pub(crate) enum Additions {
     /// All of it.
@@ -55,11 +55,11 @@ pub(crate) enum Addition {
 /// Decides on the elements of the requests in order, each as if the ones before it were in the index.
 pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, LedgerError> {
     let n_entries = requests.iter().map(|request| request.n_entries).sum();
-    let opened = requests.into_iter().map(|Prepared { received, content, .. }| {
-        Request::new(&index.keys, content).map(|request| (request, received))
-    });
-    let requests = opened.collect::<Result<Vec<_>, _>>()?;
-    let keys: Vec<Key> = requests.iter().flat_map(|(request, _)| request.keys()).collect();
+    let mut pieces = Vec::with_capacity(requests.len());
+    for Prepared { received, content, .. } in requests {
+        pieces.extend(Piece::of(&index.keys, content)?.into_iter().map(|piece| (piece, received)));
+    }
+    let keys: Vec<Key> = pieces.iter().flat_map(|(piece, _)| piece.keys()).collect();
     let failed = |error| of_index(format!("look for {n_entries} elements"))(error);
     let known = index.find_all(&keys).map_err(failed)?;
     let mut planner = Planner {
@@ -69,28 +69,27 @@ pub(crate) fn plan(index: &Index, requests: Vec<Prepared>) -> Result<Plan, Ledge
         quarantined: Pending::default(),
         acts: HashMap::new(),
     };
-    let mut plan =
-        Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(requests.len()) };
-    let (mut rest, mut n_left) = (&known[..], requests.len());
-    for (request, received) in requests {
-        let (known, later) = rest.split_at(request.keys().count());
+    let mut plan = Plan { outcomes: Vec::with_capacity(n_entries), parts: Vec::with_capacity(pieces.len()) };
+    let (mut rest, mut n_left) = (&known[..], pieces.len());
+    for (piece, received) in pieces {
+        let (known, later) = rest.split_at(piece.keys().count());
         (rest, n_left) = (later, n_left - 1);
-        let additions = match request {
-            Request::Packed(batches) if planner.are_new(&batches, known) => {
+        let additions = match piece {
+            Piece::Packed(batches) if planner.are_new(&batches, known) => {
                 plan.outcomes.extend(known.iter().map(|_| Outcome::Recorded));
-                // Nobody looks there any more after the last request.
+                // Nobody looks there any more after the last piece.
                 if 0 < n_left {
                     planner.batches.reserve(n_entries - plan.outcomes.len() + batches.ids.len());
                     planner.batches.extend(batches.ids.iter().copied());
                 }
                 Additions::Packed(batches)
             }
-            Request::Packed(batches) if are_recorded(&batches, known) => {
+            Piece::Packed(batches) if are_recorded(&batches, known) => {
                 plan.outcomes.extend(known.iter().map(|_| Outcome::Duplicate));
                 Additions::Some(Vec::new())
             }
-            Request::Packed(batches) => planner.each(batches.unpack()?, known, &mut plan.outcomes)?,
-            request @ Request::Entries { .. } => planner.each(request, known, &mut plan.outcomes)?,
+            Piece::Packed(batches) => planner.each(batches.unpack()?, known, &mut plan.outcomes)?,
+            piece @ Piece::Entries { .. } => planner.each(piece, known, &mut plan.outcomes)?,
         };
         plan.parts.push(Part { received, additions });
     }
@@ -125,11 +124,11 @@ impl Planner<'_> {
     /// Decides on each entry.
     fn each(
         &mut self,
-        request: Request,
+        piece: Piece,
         known: &[Option<Known>],
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Additions, LedgerError> {
-        let Request::Entries { entries, keys } = request else { return Ok(Additions::Some(Vec::new())) };
+        let Piece::Entries { entries, keys } = piece else { return Ok(Additions::Some(Vec::new())) };
         let mut additions = Vec::with_capacity(entries.len());
         for ((entry, key), known) in entries.into_iter().zip(keys).zip(known) {
             let (outcome, addition) = self.decide(entry, key, *known)?;

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::io;
+use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use tollgate_journal::{Packed, Packer, Records};
-use tollgate_ledger::{Content, Entry, LedgerError, Prepared, Preparer, Received, Remedy};
+use tollgate_ledger::{Content, Entry, LedgerError, Prepared, Preparer, Preparing, Received, Remedy};
 use tollgate_rules::{Admitted, Digest};
 use tracing::warn;
 
@@ -28,16 +29,16 @@ pub(crate) struct EmbeddedPreparer {
     benches: Mutex<Vec<Bench>>,
 }
 
-/// A request's entries, prepared.
+/// Entries of a request that follow each other, prepared.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum Piece {
     /// As they are, each with its key.
     Entries { entries: Vec<Entry>, keys: Vec<Key> },
     /// Batches with ids that differ.
     Packed(PackedBatches),
 }
 
-/// A request's batches, to be recorded as they are when none of them is known.
+/// Batches to be recorded as they are when none of them is known.
 #[derive(Debug)]
 pub(crate) struct PackedBatches {
     pub(crate) ids: Vec<(Key, Digest)>,
@@ -46,12 +47,12 @@ pub(crate) struct PackedBatches {
     pub(crate) usage: Usage,
 }
 
-impl Request {
-    /// Of what any preparer, or none, made.
-    pub(crate) fn new(keys: &KeyMaker, content: Content) -> Result<Self, LedgerError> {
+impl Piece {
+    /// Those of a request, in order; of what any preparer, or none, made.
+    pub(crate) fn of(keys: &KeyMaker, content: Content) -> Result<Vec<Self>, LedgerError> {
         match content {
-            Content::Entries(entries) => Ok(Self::keyed(keys, entries)),
-            Content::Own(own) => own.downcast().map(|request| *request).map_err(|_| {
+            Content::Entries(entries) => Ok(vec![Self::keyed(keys, entries)]),
+            Content::Own(own) => own.downcast().map(|pieces| *pieces).map_err(|_| {
                 LedgerError::new(Remedy::Repair, "record a request that was prepared for another ledger")
             }),
         }
@@ -73,7 +74,7 @@ impl Request {
 
 impl PackedBatches {
     /// The batches again, each with its key, when they cannot be recorded as they are.
-    pub(crate) fn unpack(&self) -> Result<Request, LedgerError> {
+    pub(crate) fn unpack(&self) -> Result<Piece, LedgerError> {
         let failed = |why: Unusable| LedgerError::new(Remedy::Repair, "read a request back").because(why);
         let lost = |error| LedgerError::new(Remedy::Retry, "unpack a request").because(error);
         let records = self.records.unpack().map_err(lost)?;
@@ -84,60 +85,163 @@ impl PackedBatches {
             }
         };
         let entries = records.iter().map(batch).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        Ok(Request::Entries { entries, keys: self.ids.iter().map(|(key, _)| *key).collect() })
+        Ok(Piece::Entries { entries, keys: self.ids.iter().map(|(key, _)| *key).collect() })
     }
 }
 
+/// Where batches are put together.
 struct Bench {
     packer: Packer,
     records: Records,
+    seen: KeySet,
 }
+
+/// Keys that a bench has room for when it is not in use, at most.
+const SEEN_KEPT: usize = 16 << 10;
 
 impl EmbeddedPreparer {
     pub(crate) fn new(keys: KeyMaker, compression: Option<i32>) -> Self {
         Self { keys, compression, benches: Mutex::default() }
     }
 
-    /// The entries as they are recorded when all of them are new; `None` when they cannot be, or it is not worth while.
-    fn pack(&self, entries: &[Entry], received: Received) -> io::Result<Option<PackedBatches>> {
-        let Some(level) = self.compression else { return Ok(None) };
-        let batches = || entries.iter().filter_map(Entry::batch);
-        let n_bytes: usize = batches().map(|batch| batch.body().len()).sum();
-        if n_bytes < PACKED_BYTES_MIN || batches().count() < entries.len() {
-            return Ok(None);
-        }
-        let ids: Vec<_> = batches().map(|batch| (self.keys.batch(batch.id()), batch.digest())).collect();
-        let mut seen = KeySet::with_capacity_and_hasher(ids.len(), BuildHasherDefault::default());
-        if !ids.iter().all(|(key, _)| seen.insert(*key)) {
-            return Ok(None);
-        }
+    /// `None` when nothing is to be compressed, or cannot be.
+    fn take_bench(&self) -> Option<Bench> {
+        let level = self.compression?;
         let kept = self.benches.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut bench = match kept {
-            Some(bench) => bench,
-            None => Bench { packer: Packer::new(level)?, records: Records::default() },
-        };
-        let mut adder = Adder::default();
-        for batch in batches() {
-            bench.records.push_with(|bytes| encode_batch(bytes, batch, received));
-            adder.add(&self.keys, batch);
-        }
-        let records = bench.packer.pack_records(&bench.records);
+        kept.or_else(|| {
+            let new = |packer| Bench { packer, records: Records::default(), seen: KeySet::default() };
+            let made: io::Result<Bench> = Packer::new(level).map(new);
+            // The writer does it later, with all others of its group.
+            made.inspect_err(|error| warn!(%error, "a request could not be compressed")).ok()
+        })
+    }
+
+    fn give_back(&self, mut bench: Bench) {
         bench.records.clear();
+        bench.seen.clear();
+        bench.seen.shrink_to(SEEN_KEPT);
         self.benches.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
-        Ok(Some(PackedBatches { ids, records, usage: adder.finish() }))
     }
 }
 
 impl Preparer for EmbeddedPreparer {
-    fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
-        let n_entries = entries.len();
-        let packed = self.pack(&entries, received).unwrap_or_else(|error| {
-            // The writer does it later, with all others of its group.
-            warn!(%error, "a request could not be compressed");
-            None
-        });
-        let request = packed.map_or_else(|| Request::keyed(&self.keys, entries), Request::Packed);
-        Prepared { n_entries, received, content: Content::Own(Box::new(request)) }
+    fn begin(&self, received: Received) -> Box<dyn Preparing + '_> {
+        Box::new(EmbeddedPreparing {
+            preparer: self,
+            received,
+            n_entries: 0,
+            pieces: Vec::new(),
+            waiting: Vec::new(),
+            run_start: 0,
+            run_bytes: 0,
+            packing: None,
+            may_pack: self.compression.is_some(),
+        })
+    }
+}
+
+/// A request that is being prepared. Batches that follow each other are packed, as soon as there are enough of them.
+struct EmbeddedPreparing<'p> {
+    preparer: &'p EmbeddedPreparer,
+    received: Received,
+    n_entries: usize,
+    /// What is finished, in order.
+    pieces: Vec<Piece>,
+    /// What comes after that, as long as nothing is packed.
+    waiting: Vec<Entry>,
+    /// Where in `waiting` the batches begin that are its end, and how long their bodies are.
+    run_start: usize,
+    run_bytes: usize,
+    packing: Option<Packing>,
+    may_pack: bool,
+}
+
+/// Batches that are being packed; their ids differ.
+struct Packing {
+    bench: Bench,
+    ids: Vec<(Key, Digest)>,
+    adder: Adder,
+}
+
+impl Packing {
+    /// Adds a batch, or gives it back when its id is among them.
+    fn add(&mut self, keys: &KeyMaker, batch: Admitted, received: Received) -> Result<(), Admitted> {
+        let key = keys.batch(batch.id());
+        if !self.bench.seen.insert(key) {
+            return Err(batch);
+        }
+        self.ids.push((key, batch.digest()));
+        self.bench.records.push_with(|bytes| encode_batch(bytes, &batch, received));
+        self.adder.add(keys, &batch);
+        Ok(())
+    }
+}
+
+impl EmbeddedPreparing<'_> {
+    fn take(&mut self, entry: Entry) {
+        let keys = &self.preparer.keys;
+        let entry = match (entry, &mut self.packing) {
+            (Entry::Batch(batch), Some(packing)) => match packing.add(keys, batch, self.received) {
+                Ok(()) => return,
+                Err(again) => {
+                    // Who repeats one id may repeat many, and pieces of a few batches are not worth while.
+                    self.may_pack = false;
+                    Entry::Batch(again)
+                }
+            },
+            (entry, _) => entry,
+        };
+        self.end_packing();
+        match &entry {
+            Entry::Batch(batch) => self.run_bytes += batch.body().len(),
+            Entry::Refused(..) | Entry::Quarantine(_) | Entry::Act(_) => {
+                (self.run_start, self.run_bytes) = (self.waiting.len() + 1, 0);
+            }
+        }
+        self.waiting.push(entry);
+        if self.may_pack && PACKED_BYTES_MIN <= self.run_bytes {
+            self.begin_packing();
+        }
+    }
+
+    /// Packs the batches that are the end of what waits.
+    fn begin_packing(&mut self) {
+        let Some(bench) = self.preparer.take_bench() else {
+            self.may_pack = false;
+            return;
+        };
+        let run = self.waiting.split_off(self.run_start);
+        self.end_waiting();
+        self.packing = Some(Packing { bench, ids: Vec::new(), adder: Adder::default() });
+        run.into_iter().for_each(|entry| self.take(entry));
+    }
+
+    fn end_waiting(&mut self) {
+        (self.run_start, self.run_bytes) = (0, 0);
+        if !self.waiting.is_empty() {
+            self.pieces.push(Piece::keyed(&self.preparer.keys, mem::take(&mut self.waiting)));
+        }
+    }
+
+    fn end_packing(&mut self) {
+        let Some(Packing { mut bench, ids, adder }) = self.packing.take() else { return };
+        let records = bench.packer.pack_records(&bench.records);
+        self.preparer.give_back(bench);
+        self.pieces.push(Piece::Packed(PackedBatches { ids, records, usage: adder.finish() }));
+    }
+}
+
+impl Preparing for EmbeddedPreparing<'_> {
+    fn add(&mut self, entry: Entry) {
+        self.n_entries += 1;
+        self.take(entry);
+    }
+
+    fn finish(mut self: Box<Self>) -> Prepared {
+        self.end_packing();
+        self.end_waiting();
+        let Self { n_entries, received, pieces, .. } = *self;
+        Prepared { n_entries, received, content: Content::Own(Box::new(pieces)) }
     }
 }
 

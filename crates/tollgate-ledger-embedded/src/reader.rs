@@ -76,7 +76,8 @@ impl Reader for EmbeddedReader {
     }
 
     fn batch(&self, id: &BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
-        let found = self.index.find(self.index.keys.batch(id)).map_err(of_index("read a batch"))?;
+        let found =
+            self.index.find(self.index.keys.batch(id.borrowed())).map_err(of_index("read a batch"))?;
         let Some(known) = found else { return Ok(None) };
         let record = self.journal.record(unpack(known.value)).map_err(at_read("read a batch"))?;
         match Record::decode(&record).map_err(|error| unreadable("read a batch", error))? {

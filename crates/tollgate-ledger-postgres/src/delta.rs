@@ -29,7 +29,7 @@ pub(crate) struct Delta<'a> {
 pub(crate) fn deltas<'a>(batches: impl Iterator<Item = (&'a Admitted, i64)>) -> Vec<Delta<'a>> {
     let mut by_model = BTreeMap::<&str, Delta<'a>>::new();
     for (batch, place) in batches {
-        let model_uuid = &*batch.id().model_uuid;
+        let model_uuid = batch.id().model_uuid;
         by_model.entry(model_uuid).or_insert_with(|| Delta::new(model_uuid, batch, place)).add(batch, place);
     }
     by_model.into_values().collect()
@@ -56,10 +56,10 @@ impl<'a> Delta<'a> {
                 model_uuid: self.model_uuid,
                 unit_name: batch.unit_name(),
                 charm_url: batch.charm_url(),
-                meter: &reading.key,
-                labels: &reading.labels,
+                meter: reading.key,
+                labels: reading.labels,
             };
-            let point = Point::of(reading);
+            let point = Point::of(&reading);
             self.rollups
                 .entry(series)
                 .or_default()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use tollgate_ledger::{Entry, LedgerError, MovedBatch, Outcome, Received};
-use tollgate_rules::{Admitted, BatchId, Digest, Quarantined};
+use tollgate_rules::{Admitted, BatchIdRef, Digest, Quarantined};
 use tollgate_wire::Timestamp;
 use tracing::debug;
 
@@ -70,7 +70,7 @@ async fn attempt(
     let place = |item: &Item| group << INDEX_BITS | item.index as i64;
 
     // Of several batches with one id, the first is the one that may be new.
-    let mut firsts = HashMap::<&BatchId, usize>::new();
+    let mut firsts = HashMap::<BatchIdRef<'_>, usize>::new();
     for (at, item) in items.iter().enumerate() {
         if let Entry::Batch(batch) = &item.entry {
             firsts.entry(batch.id()).or_insert(at);
@@ -88,21 +88,22 @@ async fn attempt(
         Entry::Refused(batch, _) => Some(batch.id()),
         _ => None,
     });
-    let mut in_doubt: Vec<&BatchId> = refused.collect();
+    let mut in_doubt: Vec<BatchIdRef<'_>> = refused.collect();
     if n_inserted != candidates.len() {
         in_doubt.extend(firsts.keys());
     }
     let known = if in_doubt.is_empty() { HashMap::new() } else { find(session, &in_doubt).await? };
-    let is_ours =
-        |id: &BatchId, known_place: i64| firsts.get(id).is_some_and(|&at| place(&items[at]) == known_place);
-    let mut recorded: HashMap<&BatchId, Digest> = HashMap::new();
+    let is_ours = |id: BatchIdRef<'_>, known_place: i64| {
+        firsts.get(&id).is_some_and(|&at| place(&items[at]) == known_place)
+    };
+    let mut recorded: HashMap<BatchIdRef<'_>, Digest> = HashMap::new();
     for id in in_doubt {
         match known.get(&stored(id)) {
             Some((digest, known_place)) if !is_ours(id, *known_place) => {
                 recorded.insert(id, *digest);
             }
             // Neither there before nor inserted: rows do not vanish.
-            None if firsts.contains_key(id) => {
+            None if firsts.contains_key(&id) => {
                 return Err(damaged("find a batch that is in the way of another"));
             }
             _ => {}
@@ -119,7 +120,7 @@ async fn attempt(
             aside.push((item.index, conflict_with, (element, time(item.received))));
         };
         match &item.entry {
-            Entry::Batch(batch) => match recorded.get(batch.id()) {
+            Entry::Batch(batch) => match recorded.get(&batch.id()) {
                 None => {
                     recorded.insert(batch.id(), batch.digest());
                     new.push((batch, place(item)));
@@ -128,7 +129,7 @@ async fn attempt(
                 Some(digest) if *digest == batch.digest() => outcomes.push((item.index, Outcome::Duplicate)),
                 Some(digest) => set_aside(Quarantined::conflict(batch.clone(), *digest), Some(*digest)),
             },
-            Entry::Refused(batch, reason) => match recorded.get(batch.id()) {
+            Entry::Refused(batch, reason) => match recorded.get(&batch.id()) {
                 None => set_aside(Quarantined::refused(batch.clone(), reason.clone()), None),
                 Some(digest) if *digest == batch.digest() => outcomes.push((item.index, Outcome::Duplicate)),
                 Some(digest) => set_aside(Quarantined::conflict(batch.clone(), *digest), Some(*digest)),
@@ -236,19 +237,19 @@ pub(crate) async fn insert(
 }
 
 /// An id as it is stored.
-fn stored(id: &BatchId) -> (Vec<u8>, Vec<u8>) {
-    (key::pack(&id.model_uuid), key::pack(&id.batch_uuid))
+fn stored(id: BatchIdRef<'_>) -> (Vec<u8>, Vec<u8>) {
+    (key::pack(id.model_uuid), key::pack(id.batch_uuid))
 }
 
 /// Those of the ids that are recorded, each with its digest and its place.
 async fn find(
     session: &mut Session,
-    ids: &[&BatchId],
+    ids: &[BatchIdRef<'_>],
 ) -> Result<HashMap<(Vec<u8>, Vec<u8>), (Digest, i64)>, LedgerError> {
     const FIND: &str = "-- find recorded batches
         SELECT b.model, b.batch, b.digest, b.place FROM batches b
         JOIN unnest($1::bytea[], $2::bytea[]) AS w (model, batch) ON b.model = w.model AND b.batch = w.batch";
-    let (models, batches): (Vec<_>, Vec<_>) = ids.iter().map(|id| stored(id)).unzip();
+    let (models, batches): (Vec<_>, Vec<_>) = ids.iter().copied().map(stored).unzip();
     let rows = session.query("find recorded batches", FIND, &[&models, &batches]).await?;
     let found =
         rows.iter().map(|row| Ok(((row.get(0), row.get(1)), (quarantine::digest(row.get(2))?, row.get(3)))));

@@ -142,7 +142,7 @@ async fn record_lane(
 fn lane_of(entry: &Entry, n_lanes: usize) -> usize {
     let id = match entry {
         Entry::Batch(batch) | Entry::Refused(batch, _) => batch.id(),
-        Entry::Quarantine(element) => &element.id,
+        Entry::Quarantine(element) => element.id.borrowed(),
         Entry::Act(_) => return 0,
     };
     let mut hasher = DefaultHasher::new();

@@ -31,4 +31,4 @@ pub use read::{
     BatchItem, BatchPage, BatchSelect, Counts, MeterTotal, ModelSummary, Ownership, Page, QuarantineItem,
     Reader,
 };
-pub use write::{Content, Entry, Ledger, NothingToPrepare, Prepared, Preparer, Received, Writer};
+pub use write::{Content, Entry, Ledger, NothingToPrepare, Prepared, Preparer, Preparing, Received, Writer};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tollgate_rules::{
-    Admitted, BatchId, Digest, Point, Quarantined, Reason, Rollup, Select, Series, Sum, Visitor,
+    Admitted, BatchId, BatchIdRef, Digest, Point, Quarantined, Reason, Rollup, Select, Series, Sum, Visitor,
 };
 
 use crate::{
@@ -82,13 +82,13 @@ impl Writer for MemoryLedger {
 }
 
 impl State {
-    fn recorded(&self, id: &BatchId) -> Option<Digest> {
-        self.places.get(id).map(|&place| self.batches[place].0.digest())
+    fn recorded(&self, id: BatchIdRef<'_>) -> Option<Digest> {
+        self.places.get(&id.owned()).map(|&place| self.batches[place].0.digest())
     }
 
     fn record_batch(&mut self, batch: Admitted, received: Received) -> Outcome {
         let Some(recorded) = self.recorded(batch.id()) else {
-            self.places.insert(batch.id().clone(), self.batches.len());
+            self.places.insert(batch.id().owned(), self.batches.len());
             self.batches.push((batch, received));
             return Outcome::Recorded;
         };
@@ -159,7 +159,7 @@ impl State {
     }
 
     fn model_uuids(&self) -> BTreeSet<&str> {
-        self.batches.iter().map(|(batch, _)| &*batch.id().model_uuid).collect()
+        self.batches.iter().map(|(batch, _)| batch.id().model_uuid).collect()
     }
 
     fn model_uuids_after(&self, page: &Page) -> impl Iterator<Item = &str> {
@@ -176,13 +176,13 @@ impl State {
 
     fn model(&self, model_uuid: &str) -> Option<ModelSummary> {
         let batches = self.batches.iter().map(|(batch, _)| batch);
-        let batches: Vec<&Admitted> = batches.filter(|batch| &*batch.id().model_uuid == model_uuid).collect();
+        let batches: Vec<&Admitted> = batches.filter(|batch| batch.id().model_uuid == model_uuid).collect();
         // Of several that are equally new, `max_by_key` takes the last.
         let newest = batches.iter().max_by_key(|batch| batch.created())?;
         let units: BTreeSet<&str> = batches.iter().map(|batch| batch.unit_name()).collect();
         let mut meters = BTreeMap::<&str, (u64, Sum)>::new();
         for reading in batches.iter().flat_map(|batch| batch.readings()) {
-            let (n_metrics, sum) = meters.entry(&reading.key).or_default();
+            let (n_metrics, sum) = meters.entry(reading.key).or_default();
             *n_metrics += 1;
             sum.add(reading.amount);
         }
@@ -240,7 +240,7 @@ impl Reader for MemoryLedger {
         let state = self.state();
         let asked_for = state.batches.iter().enumerate().skip(start);
         let mut asked_for =
-            asked_for.filter(|(_, (batch, _))| select.has(&batch.id().model_uuid, batch.unit_name()));
+            asked_for.filter(|(_, (batch, _))| select.has(batch.id().model_uuid, batch.unit_name()));
         let taken: Vec<_> = asked_for.by_ref().take(page.limit).collect();
         let end = taken.last().map_or(start, |(place, _)| place + 1);
         let next_cursor = asked_for.next().map(|_| end.to_string());
@@ -257,13 +257,13 @@ impl Reader for MemoryLedger {
         for (batch, _) in &batches {
             for reading in batch.readings() {
                 let its = Series {
-                    model_uuid: &batch.id().model_uuid,
+                    model_uuid: batch.id().model_uuid,
                     unit_name: batch.unit_name(),
                     charm_url: batch.charm_url(),
-                    meter: &reading.key,
-                    labels: &reading.labels,
+                    meter: reading.key,
+                    labels: reading.labels,
                 };
-                let point = Point::of(reading);
+                let point = Point::of(&reading);
                 if select.has(&its) && select.has_hour(point.hour()) {
                     let rollups = series.entry(its).or_default();
                     rollups

@@ -73,17 +73,51 @@ impl Prepared {
 /// The part of recording that needs neither an order nor what is recorded: hashing, encoding, compressing. It is done by each
 /// request's own task, so that the one task that owns the [`Writer`] has little left to do.
 pub trait Preparer: Send + Sync {
-    /// Works out of `entries` what can be worked out of them alone.
+    /// Begins with a request that came at this time.
+    fn begin(&self, received: Received) -> Box<dyn Preparing + '_>;
+
+    /// Prepares a request whose entries are all there.
     fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
-        Prepared::plain(entries, received)
+        let mut preparing = self.begin(received);
+        entries.into_iter().for_each(|entry| preparing.add(entry));
+        preparing.finish()
     }
+}
+
+/// A request that is being prepared. It takes one entry after the other, so that an entry need not be kept until the last one is
+/// there.
+pub trait Preparing {
+    /// Adds the next entry.
+    fn add(&mut self, entry: Entry);
+
+    /// The request, after its last entry.
+    fn finish(self: Box<Self>) -> Prepared;
 }
 
 /// Has nothing to prepare.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NothingToPrepare;
 
-impl Preparer for NothingToPrepare {}
+impl Preparer for NothingToPrepare {
+    fn begin(&self, received: Received) -> Box<dyn Preparing + '_> {
+        Box::new(AsTheyAre { entries: Vec::new(), received })
+    }
+}
+
+struct AsTheyAre {
+    entries: Vec<Entry>,
+    received: Received,
+}
+
+impl Preparing for AsTheyAre {
+    fn add(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    fn finish(self: Box<Self>) -> Prepared {
+        Prepared::plain(self.entries, self.received)
+    }
+}
 
 /// The write half of a ledger. One task owns it.
 pub trait Writer: Send {

@@ -111,7 +111,7 @@ impl Writer for Broken {
     fn record(&mut self, group: Vec<Entry>, received: Received) -> Result<Vec<Outcome>, LedgerError> {
         let mut outcomes = Vec::new();
         for entry in group {
-            let is_mistaken = matches!(&entry, Entry::Batch(batch) if self.mistakes(batch.id()));
+            let is_mistaken = matches!(&entry, Entry::Batch(batch) if self.mistakes(&batch.id().owned()));
             let is_release = matches!(entry, Entry::Act(Act::Release { .. }));
             let entry = match (self.fault, entry) {
                 (Fault::TakesRefusedBatches, Entry::Refused(batch, _)) => Entry::Batch(batch),

@@ -14,64 +14,85 @@ pub struct BatchId {
     pub batch_uuid: Box<str>,
 }
 
+/// Who a batch is, without owning the strings: what [`BatchId`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchIdRef<'a> {
+    /// The model that the batch belongs to.
+    pub model_uuid: &'a str,
+    /// The batch's own id.
+    pub batch_uuid: &'a str,
+}
+
+impl BatchId {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> BatchIdRef<'_> {
+        BatchIdRef { model_uuid: &self.model_uuid, batch_uuid: &self.batch_uuid }
+    }
+}
+
+impl BatchIdRef<'_> {
+    /// The same, with strings of its own.
+    #[must_use]
+    pub fn owned(self) -> BatchId {
+        BatchId { model_uuid: self.model_uuid.into(), batch_uuid: self.batch_uuid.into() }
+    }
+}
+
 /// A batch that passed every check needing no I/O. [`admit`], [`judge`] and [`judge_each`] are the only ways to get one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
-    id: BatchId,
     digest: Digest,
-    names: Names,
+    content: Content,
+}
+
+/// What [`Admitted`] has, but for the digest. Every batch of a request is one, so its texts are one allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    /// The ids, the names, then the meter and the labels of each reading, one after the other.
+    texts: Box<str>,
+    /// Where the first five of them end.
+    ends: [u16; 5],
     created: Timestamp,
-    readings: Box<[Reading]>,
+    readings: Box<[StoredReading]>,
     body: Box<[u8]>,
 }
 
-/// The model's name, the unit's and the charm's, in one allocation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Names {
-    texts: Box<str>,
-    /// Where the first two end.
-    ends: [u16; 2],
-}
-
-impl Names {
-    /// None of them is over [`limits::NAME_BYTES_MAX`].
-    fn new(model: &str, unit: &str, charm: &str) -> Self {
-        let ends = [model.len(), model.len() + unit.len()];
-        let ends = ends.map(|end| u16::try_from(end).expect("the limit of names is far below 64 KiB"));
-        Self { texts: [model, unit, charm].concat().into(), ends }
-    }
-
-    fn model(&self) -> &str {
-        &self.texts[..usize::from(self.ends[0])]
-    }
-
-    fn unit(&self) -> &str {
-        &self.texts[usize::from(self.ends[0])..usize::from(self.ends[1])]
-    }
-
-    fn charm(&self) -> &str {
-        &self.texts[usize::from(self.ends[1])..]
-    }
+/// A [`Reading`], its texts in those of its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct StoredReading {
+    /// Where the meter and the labels end; the meter begins where the reading before ends.
+    ends: [u32; 2],
+    amount: Decimal,
+    time: Timestamp,
 }
 
 /// One metric of an admitted batch, its value read exactly.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading<'a> {
     /// The meter.
-    pub key: Box<str>,
+    pub key: &'a str,
     /// The labels as canonical JSON; empty when there are none.
-    pub labels: Box<str>,
+    pub labels: &'a str,
     /// How much.
     pub amount: Decimal,
     /// When.
     pub time: Timestamp,
 }
 
+impl Content {
+    /// One of the first five texts.
+    fn name(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.texts[usize::from(start)..usize::from(self.ends[index])]
+    }
+}
+
 impl Admitted {
     /// Whose batch it is and which; neither string is empty.
     #[must_use]
-    pub fn id(&self) -> &BatchId {
-        &self.id
+    pub fn id(&self) -> BatchIdRef<'_> {
+        BatchIdRef { model_uuid: self.content.name(0), batch_uuid: self.content.name(1) }
     }
 
     /// Of the canonical JSON: equal exactly when the content is.
@@ -83,43 +104,56 @@ impl Admitted {
     /// The model's name; JEM and JIMM write `owner/name`.
     #[must_use]
     pub fn model_name(&self) -> &str {
-        self.names.model()
+        self.content.name(2)
     }
 
     /// The unit that was measured; empty for a batch of the model itself.
     #[must_use]
     pub fn unit_name(&self) -> &str {
-        self.names.unit()
+        self.content.name(3)
     }
 
     /// The charm that the unit runs; empty for a batch of the model itself.
     #[must_use]
     pub fn charm_url(&self) -> &str {
-        self.names.charm()
+        self.content.name(4)
     }
 
     /// When the batch was made, by its sender's clock.
     #[must_use]
     pub fn created(&self) -> Timestamp {
-        self.created
+        self.content.created
     }
 
     /// The metrics, in the batch's order. There may be none.
+    pub fn readings(&self) -> impl ExactSizeIterator<Item = Reading<'_>> {
+        let texts = &*self.content.texts;
+        let mut start = usize::from(self.content.ends[4]);
+        self.content.readings.iter().map(move |&StoredReading { ends, amount, time }| {
+            let [key_end, end] = ends.map(|end| end as usize);
+            let (key, labels) = (&texts[start..key_end], &texts[key_end..end]);
+            start = end;
+            Reading { key, labels, amount, time }
+        })
+    }
+
+    /// How many bytes it takes in memory, about.
     #[must_use]
-    pub fn readings(&self) -> &[Reading] {
-        &self.readings
+    pub fn n_bytes(&self) -> usize {
+        let Content { texts, readings, body, .. } = &self.content;
+        size_of::<Self>() + texts.len() + size_of_val(&**readings) + body.len()
     }
 
     /// The canonical JSON: what Go's `json.Marshal` gives for the batch.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.body
+        &self.content.body
     }
 
     /// The canonical JSON, for who keeps nothing else.
     #[must_use]
     pub fn into_body(self) -> Box<[u8]> {
-        self.body
+        self.content.body
     }
 
     /// Reads a recorded batch back, as a ledger does when it recovers.
@@ -137,7 +171,7 @@ impl Admitted {
         let elements = document.batches()?;
         let [element] = &elements[..] else { return Err(RecoverError::NotCanonical) };
         match judge(element) {
-            Verdict::Admitted(admitted) if *admitted.body == *body => Ok(admitted),
+            Verdict::Admitted(admitted) if admitted.body() == body => Ok(admitted),
             Verdict::Admitted(_) => Err(RecoverError::NotCanonical),
             Verdict::Quarantined(quarantined) => Err(RecoverError::NotAdmitted(quarantined.reason)),
         }
@@ -184,11 +218,11 @@ impl Quarantined {
     #[must_use]
     pub fn refused(batch: Admitted, reason: Reason) -> Self {
         Self {
-            id: batch.id,
-            unit_name: batch.names.unit().into(),
+            id: batch.id().owned(),
+            unit_name: batch.unit_name().into(),
             reason,
-            body: batch.body,
             digest: batch.digest,
+            body: batch.content.body,
         }
     }
 }
@@ -230,24 +264,15 @@ pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
 
 /// A verdict, but for the digest of what is admitted.
 enum Examined {
-    Admissible(Admissible),
+    Admissible(Content),
     Quarantined(Quarantined),
-}
-
-/// What [`Admitted`] has, but for the digest.
-struct Admissible {
-    id: BatchId,
-    names: Names,
-    created: Timestamp,
-    readings: Box<[Reading]>,
-    body: Box<[u8]>,
 }
 
 impl Examined {
     /// What the digest is of, where one is missing.
     fn body(&self) -> Option<&[u8]> {
         match self {
-            Self::Admissible(admissible) => Some(&admissible.body),
+            Self::Admissible(content) => Some(&content.body),
             Self::Quarantined(_) => None,
         }
     }
@@ -255,17 +280,15 @@ impl Examined {
     /// The verdict, with what `digest` gives for the body.
     fn conclude(self, digest: impl FnOnce(&[u8]) -> Digest) -> Verdict {
         match self {
-            Self::Admissible(admissible) => {
-                let digest = digest(&admissible.body);
-                let Admissible { id, names, created, readings, body } = admissible;
-                Verdict::Admitted(Admitted { id, digest, names, created, readings, body })
+            Self::Admissible(content) => {
+                Verdict::Admitted(Admitted { digest: digest(&content.body), content })
             }
             Self::Quarantined(quarantined) => Verdict::Quarantined(quarantined),
         }
     }
 }
 
-/// `scratch` is room for labels, whatever is in it.
+/// `scratch` is room for texts, whatever is in it.
 fn examine(element: &Element<'_>, scratch: &mut Vec<u8>) -> Examined {
     match &element.batch {
         Ok(batch) => examine_batch(batch, element.raw, scratch),
@@ -275,7 +298,7 @@ fn examine(element: &Element<'_>, scratch: &mut Vec<u8>) -> Examined {
 
 fn examine_batch(batch: &BatchRef<'_>, raw: &str, scratch: &mut Vec<u8>) -> Examined {
     match check(batch, raw.len(), scratch) {
-        Ok(admissible) => Examined::Admissible(admissible),
+        Ok(content) => Examined::Admissible(content),
         Err(reason) => {
             let names = [&*batch.model_uuid, &*batch.uuid, &*batch.unit_name];
             Examined::Quarantined(set_aside(names, reason, raw))
@@ -314,7 +337,7 @@ fn kept_of(raw: &str) -> Box<[u8]> {
     format!("{}… [cut: {} of {} bytes]", &raw[..end], end, raw.len()).into_bytes().into()
 }
 
-fn check(batch: &BatchRef<'_>, n_bytes: usize, scratch: &mut Vec<u8>) -> Result<Admissible, Reason> {
+fn check(batch: &BatchRef<'_>, n_bytes: usize, texts: &mut Vec<u8>) -> Result<Content, Reason> {
     if batch.uuid.is_empty() {
         return Err(Reason::MissingUuid);
     }
@@ -325,48 +348,61 @@ fn check(batch: &BatchRef<'_>, n_bytes: usize, scratch: &mut Vec<u8>) -> Result<
     if limits::METRICS_PER_BATCH_MAX < metrics.len() {
         return Err(Reason::TooManyMetrics { n_metrics: metrics.len() });
     }
-    let id = BatchId {
-        batch_uuid: within(limits::ID_BYTES_MAX, &batch.uuid, || "uuid".to_owned())?.into(),
-        model_uuid: within(limits::ID_BYTES_MAX, &batch.model_uuid, || "env-uuid".to_owned())?.into(),
-    };
-    let model_name = within(limits::NAME_BYTES_MAX, &batch.model_name, || "model-name".to_owned())?;
-    let unit_name = within(limits::NAME_BYTES_MAX, &batch.unit_name, || "unit-name".to_owned())?;
-    let charm_url = within(limits::NAME_BYTES_MAX, &batch.charm_url, || "charm-url".to_owned())?;
-    let names = Names::new(model_name, unit_name, charm_url);
-    let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, scratch));
+    let batch_uuid = within(limits::ID_BYTES_MAX, &batch.uuid, || "uuid".to_owned())?;
+    let names = [
+        within(limits::ID_BYTES_MAX, &batch.model_uuid, || "env-uuid".to_owned())?,
+        batch_uuid,
+        within(limits::NAME_BYTES_MAX, &batch.model_name, || "model-name".to_owned())?,
+        within(limits::NAME_BYTES_MAX, &batch.unit_name, || "unit-name".to_owned())?,
+        within(limits::NAME_BYTES_MAX, &batch.charm_url, || "charm-url".to_owned())?,
+    ];
+    texts.clear();
+    let ends = names.map(|name| {
+        texts.extend_from_slice(name.as_bytes());
+        u16::try_from(texts.len()).expect("the limits of ids and names are far below 64 KiB")
+    });
+    let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, texts));
     let readings = readings.collect::<Result<_, _>>()?;
     let body = canonical_json(batch, metrics, n_bytes)?;
-    Ok(Admissible { id, names, created: batch.created, readings, body })
+    let texts = std::str::from_utf8(texts).expect("strings, and JSON made of strings, are UTF-8");
+    Ok(Content { texts: texts.into(), ends, created: batch.created, readings, body })
 }
 
-fn read(index: usize, metric: &MetricRef<'_>, scratch: &mut Vec<u8>) -> Result<Reading, Reason> {
-    let key = within(limits::NAME_BYTES_MAX, &metric.key, || format!("metrics[{index}].key"))?.into();
-    let labels = labels_json(index, &metric.labels, scratch)?;
+/// Appends its texts to those of its batch.
+fn read(index: usize, metric: &MetricRef<'_>, texts: &mut Vec<u8>) -> Result<StoredReading, Reason> {
+    let end = |texts: &Vec<u8>| u32::try_from(texts.len()).expect("a batch is far below 4 GiB");
+    let key = within(limits::NAME_BYTES_MAX, &metric.key, || format!("metrics[{index}].key"))?;
+    texts.extend_from_slice(key.as_bytes());
+    let key_end = end(texts);
+    append_labels(index, &metric.labels, texts)?;
     let amount = Decimal::parse(&metric.value).map_err(|refusal| Reason::Value {
         index,
         key: excerpt(&metric.key),
         value: excerpt(&metric.value),
         refusal,
     })?;
-    Ok(Reading { key, labels, amount, time: metric.time })
+    Ok(StoredReading { ends: [key_end, end(texts)], amount, time: metric.time })
 }
 
-fn labels_json(index: usize, labels: &Labels<'_>, scratch: &mut Vec<u8>) -> Result<Box<str>, Reason> {
+/// As canonical JSON.
+fn append_labels(index: usize, labels: &Labels<'_>, texts: &mut Vec<u8>) -> Result<(), Reason> {
     if labels.is_empty() {
-        return Ok(Box::default());
+        return Ok(());
     }
-    scratch.clear();
-    tollgate_wire::encode(labels, scratch).expect("only times can fail to encode, and labels hold none");
-    let json = std::str::from_utf8(scratch).expect("JSON made of strings is UTF-8");
-    within(limits::LABELS_BYTES_MAX, json, || format!("metrics[{index}].labels")).map(Into::into)
+    let start = texts.len();
+    tollgate_wire::encode(labels, texts).expect("only times can fail to encode, and labels hold none");
+    check_length(limits::LABELS_BYTES_MAX, texts.len() - start, || format!("metrics[{index}].labels"))
 }
 
 fn within(n_bytes_max: usize, text: &str, field: impl FnOnce() -> String) -> Result<&str, Reason> {
-    let n_bytes = text.len();
+    check_length(n_bytes_max, text.len(), field).map(|()| text)
+}
+
+fn check_length(n_bytes_max: usize, n_bytes: usize, field: impl FnOnce() -> String) -> Result<(), Reason> {
     if n_bytes_max < n_bytes {
         return Err(Reason::TooLong { field: field(), n_bytes, n_bytes_max });
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Nearly every batch comes as canonical JSON, so `n_bytes`, its length as it came, is the length to make room for.

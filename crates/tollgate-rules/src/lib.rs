@@ -43,7 +43,8 @@ mod used;
 mod users;
 
 pub use admit::{
-    Admitted, BatchId, Quarantined, Reading, RecoverError, Verdict, admit, judge, judge_each, refuse,
+    Admitted, BatchId, BatchIdRef, Quarantined, Reading, RecoverError, Verdict, admit, judge, judge_each,
+    refuse,
 };
 pub use allowance::{Allowance, AllowanceError, AllowanceSettings};
 pub use allowances::{Account, Allowances, LimitedMeter, Subject};

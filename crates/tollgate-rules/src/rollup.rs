@@ -33,7 +33,7 @@ pub struct Point {
 impl Point {
     /// A reading's.
     #[must_use]
-    pub fn of(reading: &Reading) -> Self {
+    pub fn of(reading: &Reading<'_>) -> Self {
         let time = reading.time;
         Self { unix_seconds: time.unix_seconds(), nanoseconds: time.nanoseconds(), amount: reading.amount }
     }
@@ -75,7 +75,12 @@ impl Rollup {
 
     /// Adds another reading of the same series.
     pub fn add(&mut self, point: Point) {
-        self.merge(&Self::of(point));
+        self.count += 1;
+        self.sum.add(point.amount);
+        self.min = self.min.min(point.amount);
+        self.max = self.max.max(point.amount);
+        self.first = self.first.min(point);
+        self.last = self.last.max(point);
     }
 
     /// Adds what other readings of the same series come to.

@@ -280,8 +280,9 @@ async fn what_becomes_much_when_it_is_decoded_is_counted() {
         let metrics = vec![r#"{"value":"0"}"#; n_metrics].join(",");
         format!(r#"{{"uuid":"{uuid}","env-uuid":"model","metrics":[{metrics}]}}"#)
     };
-    // Each metric has 14 bytes, and then 80 as a reading and 56 in its canonical form.
-    let too_many = format!("[{},{},{}]", batch("1", 9_990), batch("2", 9_990), batch("3", 9_990));
+    // Each metric has 14 bytes, and then 56 as a reading and 56 in its canonical form.
+    let sizes = [("1", 9_990), ("2", 9_990), ("3", 9_990), ("4", 6_000)];
+    let too_many = format!("[{}]", sizes.map(|(uuid, n_metrics)| batch(uuid, n_metrics)).join(","));
     assert!(too_many.len() < Settings::for_testing().body_bytes_max / 2);
     let refused = running.post("/metrics", &too_many).await;
     let problem = refused.problem(413, "too-many-metrics");

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tollgate_collector::{Collector, CollectorError, Credentials, CurrentTerms, Settings};
 use tollgate_ledger::{
-    Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Reader, Received, Remedy,
-    Writer,
+    Content, Entry, Ledger, LedgerError, MemoryLedger, Outcome, Prepared, Preparer, Preparing, Reader,
+    Received, Remedy, Writer,
 };
 
 /// Far beyond every limit in [`Settings::for_testing`]: what takes longer hangs.
@@ -429,14 +429,27 @@ impl Writer for ScriptedWriter {
     }
 }
 
-/// What [`OwnPreparer`] makes of a request.
-struct Own(Vec<Entry>);
-
 struct OwnPreparer;
 
+/// What [`OwnPreparer`] makes of a request.
+struct Own {
+    entries: Vec<Entry>,
+    received: Received,
+}
+
 impl Preparer for OwnPreparer {
-    fn prepare(&self, entries: Vec<Entry>, received: Received) -> Prepared {
-        Prepared { n_entries: entries.len(), received, content: Content::Own(Box::new(Own(entries))) }
+    fn begin(&self, received: Received) -> Box<dyn Preparing + '_> {
+        Box::new(Own { entries: Vec::new(), received })
+    }
+}
+
+impl Preparing for Own {
+    fn add(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    fn finish(self: Box<Self>) -> Prepared {
+        Prepared { n_entries: self.entries.len(), received: self.received, content: Content::Own(self) }
     }
 }
 
@@ -451,7 +464,7 @@ impl Writer for OwnWriter {
         let mut outcomes = Vec::new();
         for request in requests {
             let Content::Own(own) = request.content else { panic!("a request was not prepared") };
-            let Own(entries) = *own.downcast().expect("our own");
+            let Own { entries, .. } = *own.downcast().expect("our own");
             outcomes.extend(self.0.record(entries, request.received)?);
         }
         Ok(outcomes)

@@ -216,7 +216,7 @@ impl Catalogue {
 }
 
 impl Model {
-    /// Adds a batch.
+    /// Adds a batch, but for its unit.
     pub(super) fn add(&mut self, batch: &Admitted) {
         self.n_batches += 1;
         let is_newest = self.created.is_none_or(|newest| newest <= batch.created());
@@ -226,8 +226,12 @@ impl Model {
                 self.name = batch.model_name().into();
             }
         }
-        if !batch.unit_name().is_empty() && !self.units.contains(batch.unit_name()) {
-            self.units.insert(batch.unit_name().into());
+    }
+
+    /// Adds the unit of a batch; a batch of the model itself has none.
+    pub(super) fn add_unit(&mut self, unit_name: &str) {
+        if !unit_name.is_empty() && !self.units.contains(unit_name) {
+            self.units.insert(unit_name.into());
         }
     }
 

@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tollgate_journal::Disk;
 use tollgate_ledger::{Act, Entry};
-use tollgate_rules::{BatchId, Digest, Quarantined};
+use tollgate_rules::{BatchIdRef, Digest, Quarantined};
 
 /// The hash of an id under keys that are this index's own: 128 bits that nobody outside can aim at.
 ///
@@ -40,7 +40,7 @@ impl KeyMaker {
     }
 
     /// Of a recorded batch.
-    pub(crate) fn batch(&self, id: &BatchId) -> Key {
+    pub(crate) fn batch(&self, id: BatchIdRef<'_>) -> Key {
         self.key(Kind::Batch, &[id.model_uuid.as_bytes(), id.batch_uuid.as_bytes()])
     }
 
@@ -117,7 +117,7 @@ mod tests {
         let texts =
             [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", ""), ("c", "ab"), ("AB", "c"), ("ab", "C")];
         for (model, batch) in texts {
-            made.push(keys.batch(&BatchId { model_uuid: model.into(), batch_uuid: batch.into() }));
+            made.push(keys.batch(BatchIdRef { model_uuid: model, batch_uuid: batch }));
             for digest in [Digest([0; 16]), Digest([1; 16])] {
                 made.push(keys.element_with(model, batch, digest));
             }

@@ -30,7 +30,11 @@ const NOWHERE: u32 = u32::MAX;
 impl Rollups {
     /// Adds a reading.
     pub(super) fn add(&mut self, series: u32, point: Point) {
-        self.merge(Cell::new(series, point.hour()), &Rollup::of(point));
+        let cell = Cell::new(series, point.hour());
+        match self.find(cell) {
+            Some(row) => row.rollup.add(point),
+            None => self.insert(cell, Rollup::of(point)),
+        }
     }
 
     /// Adds what other readings come to.

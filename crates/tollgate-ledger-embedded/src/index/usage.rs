@@ -44,40 +44,83 @@ pub(crate) struct Adder {
     numbers: HashMap<Key, u32, BuildHasherDefault<Already>>,
     names: String,
     rollups: Rollups,
+    /// Of some units, the series of their last batches.
+    familiar: Vec<Familiar>,
 }
+
+/// The series of a unit under one charm that its batches had last, in the order of their readings. Mostly the next batch has the
+/// same, and to compare names takes less than to make keys of them.
+#[derive(Debug, Default, Clone)]
+struct Familiar(Vec<u32>);
+
+/// Units that are familiar at a time, at most.
+const N_FAMILIAR: usize = 256;
 
 impl Adder {
     /// Adds a batch.
     pub(crate) fn add(&mut self, keys: &KeyMaker, batch: &Admitted) {
-        let uuid = &batch.id().model_uuid;
-        match self.models.get_mut(uuid) {
-            Some(model) => model.add(batch),
-            None => self.models.entry(uuid.clone()).or_default().add(batch),
-        }
+        let of_unit = [batch.id().model_uuid, batch.unit_name(), batch.charm_url()];
         self.n_batches += 1;
         self.n_metrics += batch.readings().len() as u64;
-        let keys = keys.series_of(uuid, batch.unit_name(), batch.charm_url());
-        let mut unit_start = None;
-        for reading in batch.readings() {
-            let key = keys.key(&reading.key, &reading.labels);
-            let number = match self.numbers.get(&key) {
-                Some(number) => *number,
-                None => self.begin(key, batch, reading, &mut unit_start),
-            };
-            self.rollups.add(number, Point::of(reading));
+        self.familiar.resize(N_FAMILIAR, Familiar::default());
+        let place = Familiar::place(of_unit);
+        let mut familiar = mem::take(&mut self.familiar[place]);
+        let is_familiar = familiar.0.first().is_some_and(|&number| self.is_of_unit(number, of_unit));
+        if !is_familiar {
+            familiar.0.clear();
         }
+        self.add_to_model(batch, is_familiar);
+        let (mut keys_of_unit, mut unit_start) = (None, None);
+        for (place, reading) in batch.readings().enumerate() {
+            let same = familiar.0.get(place).copied().filter(|&number| self.is_of_reading(number, &reading));
+            let number = same.unwrap_or_else(|| {
+                let [model_uuid, unit_name, charm_url] = of_unit;
+                let keys_of_unit =
+                    keys_of_unit.get_or_insert_with(|| keys.series_of(model_uuid, unit_name, charm_url));
+                let key = keys_of_unit.key(reading.key, reading.labels);
+                let number = match self.numbers.get(&key) {
+                    Some(number) => *number,
+                    None => self.begin(key, of_unit, &reading, &mut unit_start),
+                };
+                familiar.set(place, number);
+                number
+            });
+            self.rollups.add(number, Point::of(&reading));
+        }
+        self.familiar[place] = familiar;
+    }
+
+    fn add_to_model(&mut self, batch: &Admitted, has_unit: bool) {
+        let uuid = batch.id().model_uuid;
+        if !self.models.contains_key(uuid) {
+            self.models.insert(uuid.into(), Model::default());
+        }
+        let model = self.models.get_mut(uuid).expect("it was inserted if it was not there");
+        model.add(batch);
+        if !has_unit {
+            model.add_unit(batch.unit_name());
+        }
+    }
+
+    fn is_of_unit(&self, number: u32, of_unit: [&str; 3]) -> bool {
+        let Named { unit_start, lengths: [model, unit, charm, ..], .. } = self.series[number as usize];
+        are(&self.names[unit_start..], [model, unit, charm], of_unit)
+    }
+
+    fn is_of_reading(&self, number: u32, reading: &Reading<'_>) -> bool {
+        let Named { start, lengths: [.., meter, labels], .. } = self.series[number as usize];
+        are(&self.names[start..], [meter, labels], [reading.key, reading.labels])
     }
 
     /// Begins a series. The names of its unit are written with the first one of a batch.
     fn begin(
         &mut self,
         key: Key,
-        batch: &Admitted,
-        reading: &Reading,
+        of_unit: [&str; 3],
+        reading: &Reading<'_>,
         unit_start: &mut Option<usize>,
     ) -> u32 {
-        let of_unit = [&*batch.id().model_uuid, batch.unit_name(), batch.charm_url()];
-        let own = [&*reading.key, &*reading.labels];
+        let own = [reading.key, reading.labels];
         let number = u32::try_from(self.series.len()).expect("there is no memory for so many series");
         let unit_start = *unit_start.get_or_insert_with(|| {
             let start = self.names.len();
@@ -102,6 +145,39 @@ impl Adder {
     }
 }
 
+impl Familiar {
+    /// Where it is kept: units of one model differ most in the end of their names, models in theirs.
+    fn place([model_uuid, unit_name, _]: [&str; 3]) -> usize {
+        let end = |name: &str| {
+            let mut end = [0; 8];
+            let n_bytes = name.len().min(end.len());
+            end[..n_bytes].copy_from_slice(&name.as_bytes()[name.len() - n_bytes..]);
+            u64::from_le_bytes(end)
+        };
+        // Spreads the bits; two units in one place only take turns there.
+        let mixed = (end(model_uuid) ^ end(unit_name).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed as usize >> (usize::BITS - N_FAMILIAR.trailing_zeros())
+    }
+
+    /// Places are set in order.
+    fn set(&mut self, place: usize, number: u32) {
+        match self.0.get_mut(place) {
+            Some(known) => *known = number,
+            None => self.0.push(number),
+        }
+    }
+}
+
+/// Whether `names`, one after the other, begin with these.
+fn are<const N: usize>(names: &str, lengths: [u32; N], expected: [&str; N]) -> bool {
+    let mut rest = names.as_bytes();
+    lengths.iter().zip(expected).all(|(length, expected)| {
+        let (name, later) = rest.split_at(*length as usize);
+        rest = later;
+        name == expected.as_bytes()
+    })
+}
+
 impl Usage {
     /// Its series, each with its key, in the order of their numbers.
     pub(super) fn series(&self) -> impl Iterator<Item = (Key, Series<'_>)> {
@@ -122,5 +198,75 @@ impl Usage {
 
     pub(super) fn take_models(&mut self) -> BTreeMap<Box<str>, Model> {
         mem::take(&mut self.models)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_journal::sim::SimDisk;
+    use tollgate_rules::{Decimal, Verdict, judge};
+    use tollgate_wire::Document;
+
+    use super::*;
+
+    fn batch(model: u32, unit: u32, meters: &[(u32, u32)], amount: u32) -> Admitted {
+        let metric = |(meter, label): &(u32, u32)| {
+            format!(r#"{{"key":"m{meter}","value":"{amount}","labels":{{"l":"{label}"}}}}"#)
+        };
+        let metrics: Vec<String> = meters.iter().map(metric).collect();
+        let body = format!(
+            r#"[{{"uuid":"u","env-uuid":"model-{model}","unit-name":"unit/{unit}","metrics":[{}]}}]"#,
+            metrics.join(",")
+        );
+        let document = Document::new(body.as_bytes());
+        match judge(&document.batches().expect("JSON")[0]) {
+            Verdict::Admitted(batch) => batch,
+            Verdict::Quarantined(element) => panic!("{element:?}"),
+        }
+    }
+
+    /// Units share places, come and go, and have other meters, more and fewer, in another order.
+    #[test]
+    fn whatever_is_familiar_every_reading_counts_for_its_own_series() {
+        let keys = KeyMaker::new(&*SimDisk::new().shared());
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut adder = Adder::default();
+        let mut expected = BTreeMap::<[String; 4], u128>::new();
+        for _ in 0..5_000 {
+            let (model, unit) = (random.u32(0..3), random.u32(0..400));
+            let mut meters: Vec<(u32, u32)> = (0..random.u32(0..5)).map(|meter| (meter, meter % 2)).collect();
+            if random.u32(0..3) == 0 {
+                random.shuffle(&mut meters);
+                meters.push((random.u32(0..9), random.u32(0..2)));
+            }
+            let amount = random.u32(1..100);
+            adder.add(&keys, &batch(model, unit, &meters, amount));
+            for (meter, label) in meters {
+                let names = [
+                    format!("model-{model}"),
+                    format!("unit/{unit}"),
+                    format!("m{meter}"),
+                    format!(r#"{{"l":"{label}"}}"#),
+                ];
+                *expected.entry(names).or_default() += u128::from(amount);
+            }
+        }
+        let usage = adder.finish();
+        let names: Vec<[String; 4]> = usage
+            .series()
+            .map(|(_, series)| {
+                [series.model_uuid, series.unit_name, series.meter, series.labels].map(str::to_owned)
+            })
+            .collect();
+        let mut found = BTreeMap::new();
+        for (cell, rollup) in usage.rollups() {
+            let names = names[cell.series() as usize].clone();
+            assert_eq!(found.insert(names, rollup.sum), None, "all readings are of one hour");
+        }
+        let expected: BTreeMap<_, _> = expected
+            .into_iter()
+            .map(|(names, sum)| (names, Decimal::parse(&sum.to_string()).expect("a number").into()))
+            .collect();
+        assert_eq!(found, expected);
     }
 }

@@ -181,7 +181,7 @@ struct Named {
 impl Named {
     fn add(&mut self, entry: &Entry) {
         match entry {
-            Entry::Batch(batch) | Entry::Refused(batch, _) => drop(self.ids.insert(batch.id().clone())),
+            Entry::Batch(batch) | Entry::Refused(batch, _) => drop(self.ids.insert(batch.id().owned())),
             Entry::Quarantine(element) => drop(self.ids.insert(element.id.clone())),
             Entry::Act(act) => self.add_act(act),
         }
@@ -195,7 +195,7 @@ impl Named {
             }
             Act::Revoke { credential_id } => drop(self.credential_ids.insert(credential_id.clone())),
             Act::Declare { model_uuid, .. } => drop(self.places.insert((model_uuid.clone(), "".into()))),
-            Act::Release { batch, .. } => self.ids.extend(batch.iter().map(|batch| batch.id().clone())),
+            Act::Release { batch, .. } => self.ids.extend(batch.iter().map(|batch| batch.id().owned())),
         }
     }
 }
