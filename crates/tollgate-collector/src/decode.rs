@@ -116,7 +116,7 @@ impl<'i> Intake<'i> {
         for (element, verdict) in together.elements.iter().zip(judge_each(&together.elements)) {
             let mut posted = Posted::new(element, &verdict);
             let (entry, set_aside_for) = self.gate.entry(element, verdict);
-            posted.quarantined = set_aside_for;
+            posted.quarantined = set_aside_for.map(Box::new);
             n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
             self.posted.push(posted);
             self.n_metrics.push(Some(entry.batch().map_or(0, |batch| batch.readings().len())));

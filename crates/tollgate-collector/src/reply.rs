@@ -95,11 +95,12 @@ pub(crate) fn reply(
 ) -> Result<Vec<u8>, EncodeError> {
     let beyond = &Audible::new(beyond, &posted);
     for (posted, outcome) in posted.iter_mut().zip(outcomes) {
+        posted.is_new = *outcome == Outcome::Recorded;
         match outcome {
             // Whoever may not post for a model is not told which ids it has.
             Outcome::Conflict { .. } if posted.quarantined.is_some() => {}
             Outcome::Conflict { recorded, .. } => {
-                posted.quarantined = Some(Reason::Conflict { recorded: *recorded });
+                posted.quarantined = Some(Box::new(Reason::Conflict { recorded: *recorded }));
             }
             // A copy of what was recorded is no longer refused for anything.
             Outcome::Recorded | Outcome::Duplicate => posted.quarantined = None,

@@ -14,15 +14,12 @@ use crate::format::{
 };
 use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::locate;
-use crate::pack::{BYTES_KEPT, Packer};
+use crate::pack::{BYTES_KEPT, Packer, QUICK_LEVEL};
 use crate::recovery::{OpenEnd, recover};
 use crate::segment::{self, write_whole};
 use crate::{
     Checkpoint, Claim, Disk, GroupPosition, JournalError, Packed, Reader, Records, Recovery, Visitor,
 };
-
-/// A sixth of the bytes for half of the time more; `docs/decisions/0003-groups-are-compressed.md` has the figures.
-const COMPRESSION_LEVEL: i32 = 1;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +42,7 @@ impl Options {
     /// The usual figures for records of `kind`.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            segment_bytes_max: 256 << 20,
-            free_bytes_min: 64 << 20,
-            compression: Some(COMPRESSION_LEVEL),
-        }
+        Self { kind, segment_bytes_max: 256 << 20, free_bytes_min: 64 << 20, compression: Some(QUICK_LEVEL) }
     }
 
     /// Small figures, so that a test meets every branch.

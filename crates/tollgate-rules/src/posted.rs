@@ -16,8 +16,10 @@ pub struct Posted {
     ends: [u16; 3],
     /// Whether JEM or JIMM posted it, which want an answer by user.
     pub from_jimm: bool,
+    /// Whether the ledger says that it was recorded now: then no other element of the request is, under its id.
+    pub is_new: bool,
     /// Why it went to quarantine, when it did. A conflict becomes known only from the ledger: set it then.
-    pub quarantined: Option<Reason>,
+    pub quarantined: Option<Box<Reason>>,
 }
 
 impl Posted {
@@ -26,7 +28,7 @@ impl Posted {
     pub fn new(element: &Element<'_>, verdict: &Verdict) -> Self {
         let quarantined = match verdict {
             Verdict::Admitted(_) => None,
-            Verdict::Quarantined(quarantined) => Some(quarantined.reason.clone()),
+            Verdict::Quarantined(quarantined) => Some(Box::new(quarantined.reason.clone())),
         };
         let (names, from_jimm) = match &element.batch {
             Ok(batch) => (
@@ -50,7 +52,7 @@ impl Posted {
             end += texts[index].len();
             u16::try_from(end).expect("the limits of ids and names are far below 64 KiB")
         });
-        Self { texts: texts.concat().into(), ends, from_jimm, quarantined }
+        Self { texts: texts.concat().into(), ends, from_jimm, is_new: false, quarantined }
     }
 
     /// Whose batch it is, as it said; may be empty. What is too long to be an id is empty too, and so never acknowledged.

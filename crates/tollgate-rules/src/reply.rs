@@ -81,10 +81,15 @@ pub fn response(
     new_grace_period: Nanoseconds,
 ) -> Response {
     let mut responses = EnvironmentResponses::default();
-    let mut acknowledged = HashSet::with_capacity(posted.len());
-    for element in posted {
-        if acknowledged.insert(element.identity()) {
-            responses.ack(element.model_uuid(), element.batch_uuid());
+    if posted.iter().all(|element| element.is_new) {
+        // No two of them have one id.
+        posted.iter().for_each(|element| responses.ack(element.model_uuid(), element.batch_uuid()));
+    } else {
+        let mut acknowledged = HashSet::with_capacity(posted.len());
+        for element in posted {
+            if acknowledged.insert(element.identity()) {
+                responses.ack(element.model_uuid(), element.batch_uuid());
+            }
         }
     }
     for ((unit_name, model_uuid), by_request) in unit_standings(posted) {

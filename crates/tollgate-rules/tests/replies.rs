@@ -89,7 +89,7 @@ fn a_unit_whose_batch_is_in_quarantine_is_amber() {
 #[test]
 fn a_conflict_is_known_from_the_ledger() {
     let mut posted = posted(&format!("[{}]", element("m", "1", "app/0", "5")));
-    posted[0].quarantined = Some(Reason::Conflict { recorded: Digest::of(b"") });
+    posted[0].quarantined = Some(Box::new(Reason::Conflict { recorded: Digest::of(b"") }));
     check_response(
         &posted,
         r#"{"m":{"acks":["1"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"AMBER","info":"batch 1 is in quarantine: a batch with this id and other content was recorded before"}}}}"#,

@@ -50,7 +50,10 @@ impl EnvironmentResponses {
     }
 
     fn model(&mut self, model_uuid: &str) -> &mut EnvResponse {
-        self.0.entry(model_uuid.to_owned()).or_default()
+        if !self.0.contains_key(model_uuid) {
+            self.0.insert(model_uuid.to_owned(), EnvResponse::default());
+        }
+        self.0.get_mut(model_uuid).expect("it was inserted if it was not there")
     }
 }
 
