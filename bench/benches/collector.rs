@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
 use tollgate_bench::chunk::Chunk;
-use tollgate_bench::disk::append_and_sync;
+use tollgate_bench::disk::{append_and_sync, append_and_sync_at};
 use tollgate_bench::document::batches;
 use tollgate_bench::load::{Batches, Load, Pace, post_chunks, post_singles};
 use tollgate_bench::postgres::{self, Cluster};
@@ -197,6 +197,9 @@ impl Tables {
         self.new.add(DISK, Measured::of(&append_and_sync(folder, &mut chunk, time)?, None));
         let mut chunk = Chunk::of_request(&batches()[..N_SINGLE_CONNECTIONS]);
         self.single.add(DISK, Measured::of(&append_and_sync(folder, &mut chunk, time)?, None));
+        let mut chunk = Chunk::of_request(&batches()[..1]);
+        let load = append_and_sync_at(folder, &mut chunk, self.pace, time)?;
+        self.paced.add(DISK, Measured::of(&load, None));
         Ok(())
     }
 

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use crate::chunk::Chunk;
 use crate::document::batches;
@@ -127,7 +128,7 @@ pub enum Pace {
 
 impl Pace {
     /// When the request with this number is due.
-    fn due(self, started: Instant, n: u64) -> Option<Instant> {
+    pub(crate) fn due(self, started: Instant, n: u64) -> Option<Instant> {
         match self {
             Self::Unbounded => None,
             Self::PerSecond(rate) => {
@@ -151,10 +152,12 @@ pub fn post_singles(address: SocketAddr, n_connections: usize, pace: Pace, time:
     let mut clients: Vec<Single> = (0..n_connections)
         .map(|n| Ok(Single::new(first_lane + n, connect(address)?, chunk.clone())))
         .collect::<Result<_>>()?;
-    let streams: Vec<TcpStream> =
-        clients.iter().map(|client| client.stream.try_clone()).collect::<Result<_, _>>()?;
-    let mut polled: Vec<PollFd<'_>> =
-        streams.iter().map(|stream| PollFd::new(stream, PollFlags::IN)).collect();
+    let answers = epoll::create(epoll::CreateFlags::CLOEXEC).context("wait for several connections")?;
+    for (index, client) in clients.iter().enumerate() {
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&answers, &client.stream, data, epoll::EventFlags::IN).context("wait for a connection")?;
+    }
+    let mut ready: Vec<epoll::Event> = Vec::with_capacity(n_connections);
 
     let started = Instant::now();
     let mut latencies = Vec::new();
@@ -178,10 +181,16 @@ pub fn post_singles(address: SocketAddr, n_connections: usize, pace: Pace, time:
             break;
         }
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
-        let n_ready = poll(&mut polled, Some(&timeout)).context("wait for answers")?;
-        ensure!(n_ready != 0 || wait != HANGS, "no answer came for {HANGS:?}");
-        for (index, (client, polled)) in clients.iter_mut().zip(&polled).enumerate() {
-            if polled.revents().is_empty() || !client.answer.read(&mut client.stream)? {
+        // Milliseconds are all that epoll itself can wait for.
+        let n_ready = poll(&mut [PollFd::new(&answers, PollFlags::IN)], Some(&timeout));
+        ensure!(n_ready.context("wait for answers")? != 0 || wait != HANGS, "no answer came for {HANGS:?}");
+        ready.clear();
+        epoll::wait(&answers, spare_capacity(&mut ready), Some(&NOW))
+            .context("see which answers are there")?;
+        for event in &ready {
+            let index = event.data.u64() as usize;
+            let client = &mut clients[index];
+            if !client.answer.read(&mut client.stream)? {
                 continue;
             }
             latencies.push(client.due.elapsed());
@@ -197,6 +206,8 @@ pub fn post_singles(address: SocketAddr, n_connections: usize, pace: Pace, time:
 /// Lanes below are those of chunks, in the same ledger.
 const FIRST_SINGLE_LANE: usize = 1_000;
 const FIRST_PACED_LANE: usize = 2_000;
+
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// An answer that takes longer does not come.
 const HANGS: Duration = Duration::from_secs(20);

@@ -149,7 +149,7 @@ impl Groups {
             match (self.read_group()?, goes_on) {
                 (Ok(group), _) => return Ok(Some(group)),
                 (Err(Stop::End), GoesOn::NextSegment) => self.enter_next_segment()?,
-                (Err(Stop::End), GoesOn::No) => return Ok(None),
+                (Err(Stop::End | Stop::Room(_)), GoesOn::No) => return Ok(None),
                 (Err(Stop::End), GoesOn::LaterGroup) => {
                     return Err(self.damaged(Fault::GroupMissing { sequence: self.link.sequence + 1 }));
                 }
@@ -159,7 +159,7 @@ impl Groups {
                     self.tail = Some(Tail { segment, offset: self.offset, bytes, fault });
                     return Ok(None);
                 }
-                (Err(Stop::Fault(fault)), _) => return Err(self.damaged(fault)),
+                (Err(Stop::Room(fault) | Stop::Fault(fault)), _) => return Err(self.damaged(fault)),
             }
         }
     }
@@ -210,7 +210,7 @@ impl Groups {
             return Err(JournalError::Damaged { path, offset: 0, fault: Fault::SegmentMissing });
         }
         match stop {
-            Stop::End => Ok(GoesOn::No),
+            Stop::End | Stop::Room(_) => Ok(GoesOn::No),
             Stop::Fault(_) if self.segment.frames.has_later_frame(self.offset, &self.link)? => {
                 Ok(GoesOn::LaterGroup)
             }

@@ -16,10 +16,24 @@ use crate::frame::{FRAME_HEADER_BYTES, Form, FrameHeader, Link};
 use crate::locate;
 use crate::pack::{BYTES_KEPT, Packer, QUICK_LEVEL};
 use crate::recovery::{OpenEnd, recover};
-use crate::segment::{self, write_whole};
+use crate::segment;
 use crate::{
     Checkpoint, Claim, Disk, GroupPosition, JournalError, Packed, Reader, Records, Recovery, Visitor,
 };
+
+/// The room behind small groups; `docs/decisions/0009-room-behind-small-groups.md` has the figures.
+const ROOM_BYTES: u32 = 64 << 10;
+
+/// How many zeros to write behind a group of `n_bytes` that ends at `end`, beyond the end of the file. None behind a large one, which
+/// would fill them at once.
+fn room_behind(end: u64, n_bytes: usize, options: &Options) -> usize {
+    let room_bytes = u64::from(options.room_bytes);
+    if room_bytes < 2 * n_bytes as u64 {
+        return 0;
+    }
+    let room_end = end.next_multiple_of(room_bytes).min(options.segment_bytes_max.max(end));
+    (room_end - end) as usize
+}
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +50,29 @@ pub struct Options {
     /// The level of zstd at which groups are compressed; `None` when they are stored as they are. Whatever it is, groups
     /// of both forms can be read.
     pub compression: Option<i32>,
+    /// Small groups that go beyond the end of the file make it longer than they are, with zeros, up to the next multiple of this; 0
+    /// when none do. As long as a group stays within what the file has, its sync writes that group alone, and otherwise also how
+    /// long the file is and where its new blocks are: half of what the disk is asked for.
+    pub room_bytes: u32,
 }
 
 impl Options {
     /// The usual figures for records of `kind`.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, segment_bytes_max: 256 << 20, free_bytes_min: 64 << 20, compression: Some(QUICK_LEVEL) }
+        Self {
+            kind,
+            segment_bytes_max: 256 << 20,
+            free_bytes_min: 64 << 20,
+            compression: Some(QUICK_LEVEL),
+            room_bytes: ROOM_BYTES,
+        }
     }
 
     /// Small figures, so that a test meets every branch.
     #[must_use]
     pub fn for_testing(kind: Kind) -> Self {
-        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0, compression: None }
+        Self { kind, segment_bytes_max: 1 << 10, free_bytes_min: 0, compression: None, room_bytes: 0 }
     }
 }
 
@@ -63,6 +87,8 @@ pub struct Journal {
     packer: Option<Packer>,
     /// Parts put together to one payload; empty, and kept for its memory.
     joined: Vec<u8>,
+    /// To write room with.
+    zeros: Vec<u8>,
     /// The lock on the folder, and what a [`Compactor`] must know of.
     shared: Arc<Shared>,
 }
@@ -135,7 +161,16 @@ impl Journal {
         let disk = claim.disk.clone();
         let (end, recovery) = recover(&disk, options.kind, after, visitor)?;
         let shared = Arc::new(Shared::new(claim));
-        let journal = Self { disk, options, end, is_closed: false, packer, joined: Vec::new(), shared };
+        let journal = Self {
+            disk,
+            options,
+            end,
+            is_closed: false,
+            packer,
+            joined: Vec::new(),
+            zeros: Vec::new(),
+            shared,
+        };
         Ok((journal, recovery))
     }
 
@@ -223,19 +258,36 @@ impl Journal {
         }
         let header = FrameHeader::new(&self.end.link, self.end.header.salt, n_records, form, payload);
         let (link, segment) = (header.link, self.end.header.number);
-        let path = || self.disk.folder().join(segment_name(segment));
-        if let Err(error) = write_whole(&*self.end.file, &[&header.encode(), payload], self.end.offset) {
-            return Err(self.after_failed_write(path(), frame_bytes, error));
+        let path = self.disk.folder().join(segment_name(segment));
+        if let Err(error) = self.write_frame(&header, payload) {
+            return Err(self.after_failed_write(path, frame_bytes, error));
         }
         // IMPORTANT: synced before the caller hears of it, and once: after a failed sync the disk has forgotten
         // what it could not write, and another sync would succeed for nothing.
-        self.end.file.sync_data().map_err(JournalError::disk("sync", path()))?;
+        self.end.file.sync_data().map_err(JournalError::disk("sync", path))?;
         let group = GroupPosition { sequence: link.sequence, segment, offset: self.end.offset };
         self.end.link = link;
         self.end.offset += frame_bytes;
         // The group is durable whatever comes of this; a disk that fails here is trusted with no other.
         self.is_closed = self.end.attest_file.write(&Attested { segment, link }).is_err();
         Ok(group)
+    }
+
+    /// Writes a group, and room behind it when the file has none left for it.
+    fn write_frame(&mut self, header: &FrameHeader, payload: &[u8]) -> io::Result<()> {
+        let OpenEnd { file, offset, length, .. } = &mut self.end;
+        let n_bytes = FRAME_HEADER_BYTES + payload.len();
+        let end = *offset + n_bytes as u64;
+        let n_bytes_room = if *length < end { room_behind(end, n_bytes, &self.options) } else { 0 };
+        self.zeros.resize(n_bytes_room.max(self.zeros.len()), 0);
+        let parts = [&header.encode()[..], payload, &self.zeros[..n_bytes_room]];
+        let n_written = file.write_at(&parts, *offset)?;
+        if n_written < n_bytes {
+            return Err(segment::written_in_part(n_written, n_bytes, *offset));
+        }
+        // What is missing of the room is not missed.
+        *length = (*length).max(*offset + n_written as u64);
+        Ok(())
     }
 
     /// The end of the last group: what is derived up to here goes on by [`Reader::groups_after`].
@@ -302,10 +354,10 @@ impl Journal {
         Ok(())
     }
 
-    /// The length of all segments, in bytes, each as it was when it was sealed or opened.
+    /// The length of all segments' files, in bytes, those of sealed ones as they were when they were sealed or opened.
     #[must_use]
     pub fn n_bytes(&self) -> u64 {
-        self.end.sealed_bytes.values().sum::<u64>() + self.end.offset
+        self.end.sealed_bytes.values().sum::<u64>() + self.end.length
     }
 
     /// Makes durable what proves that the last group was.
@@ -372,7 +424,7 @@ impl Journal {
     ///
     /// A quota does not show before a write.
     fn after_failed_write(&mut self, path: PathBuf, needed_bytes: u64, error: io::Error) -> JournalError {
-        if is_full(&error) && self.end.file.length().is_ok_and(|length| length == self.end.offset) {
+        if is_full(&error) && self.end.file.length().is_ok_and(|length| length == self.end.length) {
             self.is_closed = false;
             return JournalError::NoRoom { path, needed_bytes, source: error };
         }
@@ -384,6 +436,7 @@ impl Journal {
     ///
     /// Opens the journal again when it cannot for a lack that passes: nothing has changed then.
     fn start_segment(&mut self, oldest: u64) -> Result<(), JournalError> {
+        self.cut_room()?;
         let header = SegmentHeader {
             kind: self.options.kind,
             number: self.end.header.number + 1,
@@ -405,6 +458,21 @@ impl Journal {
         self.end.file = file;
         self.end.header = header;
         self.end.offset = SEGMENT_HEADER_BYTES as u64;
+        self.end.length = self.end.offset;
+        Ok(())
+    }
+
+    /// Makes the segment end with its last group.
+    fn cut_room(&mut self) -> Result<(), JournalError> {
+        let OpenEnd { file, offset, length, header, .. } = &mut self.end;
+        if *offset < *length {
+            let failed =
+                |step| JournalError::disk(step, self.disk.folder().join(segment_name(header.number)));
+            file.truncate(*offset).map_err(failed("cut the end of"))?;
+            // IMPORTANT: durable before the next segment is, which states this length.
+            file.sync_data().map_err(failed("sync"))?;
+            *length = *offset;
+        }
         Ok(())
     }
 

@@ -107,7 +107,8 @@ impl Reader {
                 .check_link(&link, stored)
                 .and_then(|()| Group::new(&header, stored, &mut Unpacker::default(), (number, offset))),
             Err(Stop::End) => return Err(missing()),
-            Err(Stop::Fault(fault)) => Err(fault),
+            Err(Stop::Room(_)) if survey(&*self.disk)?.last <= number => return Err(missing()),
+            Err(stop) => Err(stop.fault()),
         };
         read.map_err(|fault| segment.frames.damaged(offset, fault))
     }

@@ -37,8 +37,10 @@ pub(crate) struct OpenEnd {
     /// How long each sealed segment was when this opened or sealed it.
     pub(crate) sealed_bytes: BTreeMap<u64, u64>,
     pub(crate) file: Box<dyn DiskFile>,
-    /// Its length.
+    /// Where the next group begins.
     pub(crate) offset: u64,
+    /// The length of its file: up to there are zeros.
+    pub(crate) length: u64,
     pub(crate) link: Link,
     pub(crate) attest_file: AttestFile,
 }
@@ -121,8 +123,9 @@ fn settle(
     let name = segment_name(segment);
     let path = disk.folder().join(&name);
     let file = disk.open(&name).map_err(JournalError::disk("open", path.clone()))?;
-    if groups.tail().is_some() {
-        file.truncate(offset).map_err(JournalError::disk("cut the unfinished group from", path.clone()))?;
+    if offset < file.length().map_err(JournalError::disk("measure", path.clone()))? {
+        // An unfinished group, or room.
+        file.truncate(offset).map_err(JournalError::disk("cut the end of", path.clone()))?;
     }
     // IMPORTANT: the last group may be in the page cache alone, left by a process that died before its sync
     // returned or whose sync failed; after a failed one, another sync would succeed and do nothing. It is written
@@ -140,7 +143,7 @@ fn settle(
     attest_file.write(&Attested { segment, link }).map_err(folder_failed("write the attestation in"))?;
     let header = groups.segment_header().clone();
     let first = header.oldest;
-    Ok(OpenEnd { header, first, sealed_bytes, file, offset, link, attest_file })
+    Ok(OpenEnd { header, first, sealed_bytes, file, offset, length: offset, link, attest_file })
 }
 
 /// Writes and syncs the bytes of `file` from `start` to `end` as they are.

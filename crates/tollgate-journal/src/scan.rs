@@ -22,7 +22,19 @@ const PROBE_BYTES: usize = 32 << 10;
 pub(crate) enum Stop {
     /// The file ends here, between two groups.
     End,
+    /// From here to its end the file is zeros. At the end of the journal that is room for the next groups, and elsewhere this fault.
+    Room(Fault),
     Fault(Fault),
+}
+
+impl Stop {
+    /// What is wrong where there has to be a group.
+    pub(crate) fn fault(self) -> Fault {
+        match self {
+            Self::End => Fault::CutShort,
+            Self::Room(fault) | Self::Fault(fault) => fault,
+        }
+    }
 }
 
 /// A segment that is read.
@@ -120,7 +132,28 @@ impl FrameScan {
         if bytes.is_empty() {
             return Ok(Err(Stop::End));
         }
-        Ok(FrameHeader::decode(bytes, self.salt).map_err(Stop::Fault))
+        let decoded = FrameHeader::decode(bytes, self.salt);
+        let may_be_room = decoded.is_err() && is_zero(bytes);
+        Ok(match decoded {
+            Ok(header) => Ok(header),
+            Err(fault) if may_be_room && self.is_zero_from(offset)? => Err(Stop::Room(fault)),
+            Err(fault) => Err(Stop::Fault(fault)),
+        })
+    }
+
+    fn is_zero_from(&mut self, offset: u64) -> Result<bool, JournalError> {
+        let mut start = offset;
+        loop {
+            let failed = self.failed("read");
+            let bytes = self.window.read(&*self.file, start, PROBE_BYTES).map_err(failed)?;
+            if !is_zero(bytes) {
+                return Ok(false);
+            }
+            if bytes.len() < PROBE_BYTES {
+                return Ok(true);
+            }
+            start += PROBE_BYTES as u64;
+        }
     }
 
     /// Whether the frame of a group later than the one after `link` begins anywhere from `offset` on.
@@ -171,6 +204,10 @@ impl FrameScan {
     fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> JournalError + use<> {
         JournalError::disk(step, self.path())
     }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |all, byte| all | byte) == 0
 }
 
 /// A stretch of a file in memory.

@@ -78,6 +78,11 @@ pub fn write_whole(file: &dyn DiskFile, parts: &[&[u8]], offset: u64) -> io::Res
     if n_written == n_bytes {
         return Ok(());
     }
+    Err(written_in_part(n_written, n_bytes, offset))
+}
+
+/// A short write, as the error that it is.
+pub(crate) fn written_in_part(n_written: usize, n_bytes: usize, offset: u64) -> io::Error {
     let text = format!("only {n_written} of {n_bytes} bytes were written at offset {offset}");
-    Err(io::Error::new(io::ErrorKind::WriteZero, text))
+    io::Error::new(io::ErrorKind::WriteZero, text)
 }

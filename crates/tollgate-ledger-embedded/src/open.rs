@@ -29,6 +29,8 @@ pub struct Options {
     pub free_bytes_min: u64,
     /// The zstd level at which groups are compressed; `None` leaves them as they are.
     pub compression: Option<i32>,
+    /// As [`tollgate_journal::Options::room_bytes`].
+    pub room_bytes: u32,
     /// Ids, and rollups of series and hours, that are kept in memory, at least, before the index writes them to the disk. After a crash up to four times as many
     /// batches are read from the journal at the next start.
     pub run_ids: usize,
@@ -40,13 +42,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let tollgate_journal::Options { segment_bytes_max, free_bytes_min, compression, .. } =
+        let tollgate_journal::Options { segment_bytes_max, free_bytes_min, compression, room_bytes, .. } =
             tollgate_journal::Options::new(KIND);
         Self {
             segment_bytes_max,
             // Retention takes up to a segment of it for a while: on a full disk it is what makes room.
             free_bytes_min: free_bytes_min + segment_bytes_max,
             compression,
+            room_bytes,
             run_ids: 100_000,
             upkeep: UpkeepMode::Threads,
             retention: None,
@@ -61,6 +64,7 @@ impl Options {
         Self {
             segment_bytes_max: 4 << 10,
             free_bytes_min: 0,
+            room_bytes: 512,
             run_ids: 5,
             upkeep: UpkeepMode::Inline,
             ..Self::default()
@@ -182,8 +186,9 @@ pub(crate) fn open_parts(
     options: Options,
     progress: impl FnMut(Progress),
 ) -> Result<Parts, LedgerError> {
-    let Options { segment_bytes_max, free_bytes_min, compression, run_ids, upkeep, .. } = options;
-    let options = tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression };
+    let Options { segment_bytes_max, free_bytes_min, compression, room_bytes, run_ids, upkeep, .. } = options;
+    let options =
+        tollgate_journal::Options { kind: KIND, segment_bytes_max, free_bytes_min, compression, room_bytes };
     let step = format!("open the ledger in {}", disk.folder().display());
     let index_disk = disk.clone();
     let mut replay = Replay {

@@ -35,7 +35,7 @@ pub(super) fn rewrite(
         let (header, stored) = match old.frames.read_frame(offset)? {
             Ok(frame) => frame,
             Err(Stop::End) => break,
-            Err(Stop::Fault(fault)) => return Err(damaged(offset, fault)),
+            Err(stop) => return Err(damaged(offset, stop.fault())),
         };
         header.check_link(&link, stored).map_err(|fault| damaged(offset, fault))?;
         let n_replaced = rewriter

@@ -13,7 +13,7 @@ use crate::attest;
 use crate::format::{segment_name, segment_number};
 use crate::frame::{FrameHeader, Link};
 use crate::pack::Unpacker;
-use crate::scan::{FrameScan, Stop};
+use crate::scan::FrameScan;
 use crate::segment;
 use crate::{Disk, Fault, Group, JournalError, Kind};
 
@@ -77,11 +77,12 @@ pub fn salvage<E: From<JournalError>>(
     numbers.retain(|&number| oldest <= number);
     let mut search = Search::default();
     let mut expected = oldest;
+    let last = numbers.last().copied();
     for number in numbers {
         if expected < number {
             search.miss_files(disk, expected);
         }
-        search.search_file(disk, number)?;
+        search.search_file(disk, number, last == Some(number))?;
         expected = number.saturating_add(1);
     }
     // It is a help where it can be read, and no more.
@@ -210,8 +211,7 @@ impl<V> Giver<'_, V> {
                     Group::new(&header, stored, &mut unpacker, (run.number, offset))
                         .map(|group| (header, group, fits))
                 }
-                Err(Stop::End) => Err(Fault::CutShort),
-                Err(Stop::Fault(fault)) => Err(fault),
+                Err(stop) => Err(stop.fault()),
             };
             let damage = |offsets, fault, header: Option<&FrameHeader>| Damage {
                 path: path.clone(),

@@ -44,6 +44,7 @@ pub(super) struct Search {
     open_end: Option<usize>,
     /// Of the present file.
     unreadable: Unreadable,
+    is_last: bool,
     unpacker: Unpacker,
 }
 
@@ -64,8 +65,14 @@ impl Search {
         });
     }
 
-    /// Searches the file of segment `number`.
-    pub(super) fn search_file(&mut self, disk: &dyn Disk, number: u64) -> Result<(), JournalError> {
+    /// Searches the file of segment `number`; behind the last one's groups may be room for others.
+    pub(super) fn search_file(
+        &mut self,
+        disk: &dyn Disk,
+        number: u64,
+        is_last: bool,
+    ) -> Result<(), JournalError> {
+        self.is_last = is_last;
         let path = disk.folder().join(segment_name(number));
         let (file, unreadable) = open(disk, number)?;
         self.unreadable = unreadable;
@@ -151,7 +158,8 @@ impl Search {
                     split.map(|_| (header, link.map(|link| header.check_link(&link, stored))))
                 }
                 Err(Stop::End) => break,
-                Err(Stop::Fault(fault)) => Err(fault),
+                Err(Stop::Room(_)) if self.is_last => break,
+                Err(stop) => Err(stop.fault()),
             };
             match read {
                 Ok((header, continues)) => {

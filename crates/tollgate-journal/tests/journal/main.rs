@@ -11,5 +11,6 @@ mod faults;
 mod forgetting;
 mod model;
 mod power;
+mod room;
 mod salvage;
 mod subfolder;

@@ -154,11 +154,12 @@ pub(crate) fn live(seed: u64, lies: Lies) -> Result<(), String> {
     let disk = SimDisk::new();
     disk.lie(lies);
     // Compressed or not; what was written in one way is also opened in the other.
-    let all_options = [Options::for_testing(KIND), compressing()];
-    let mut model = Model::new(disk, all_options[dice.below(2)]);
+    let with_room = Options { room_bytes: 300, ..Options::for_testing(KIND) };
+    let all_options = [Options::for_testing(KIND), compressing(), with_room];
+    let mut model = Model::new(disk, all_options[dice.below(3)]);
     for _ in 0..4 {
         if dice.below(4) == 0 {
-            model.options = all_options[dice.below(2)];
+            model.options = all_options[dice.below(3)];
         }
         if dice.flip() {
             let failure = match dice.below(11) {

@@ -240,7 +240,8 @@ fn two_that_find_the_same_damage_do_not_undo_each_other() {
         Spool::open_on(shared.clone(), SpoolOptions::for_testing(), Arc::new(clock)).expect("open");
     assert!(opened.damaged.is_some());
     let n_of_another = shared.n_recorded.load(Ordering::Relaxed) as u64;
-    assert_eq!(spool.summary().n_pending, 7 + n_of_another, "whatever anybody recorded waits");
+    // Of b6 to b12 the first is in the group that is damaged.
+    assert_eq!(spool.summary().n_pending, 6 + n_of_another, "whatever anybody recorded waits");
 }
 
 #[test]
