@@ -387,13 +387,17 @@ impl Journal {
         Compactor::new(self.disk.clone(), kind, kept_bytes, self.shared.clone())
     }
 
-    /// Makes durable what proves that the last group was, and closes.
+    /// Ends the file with the last group, makes durable what proves that this was, and closes.
     ///
     /// # Errors
     ///
     /// When the disk fails; nothing that was appended is at risk.
     pub fn close(mut self) -> Result<(), JournalError> {
-        if self.is_closed { Ok(()) } else { self.attest() }
+        if self.is_closed {
+            return Ok(());
+        }
+        self.cut_room()?;
+        self.attest()
     }
 
     fn check_room(&mut self, needed_bytes: u64, needs_segment: bool) -> Result<(), JournalError> {

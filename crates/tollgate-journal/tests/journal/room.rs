@@ -83,6 +83,16 @@ fn a_segment_ends_with_its_last_group_when_it_is_sealed() {
 }
 
 #[test]
+fn a_journal_that_is_closed_ends_with_its_last_group() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    let last = append(&mut journal, &["last"]);
+    journal.close().expect("close");
+    assert_eq!(disk.contents(&segment(1)).expect("a file").len(), last.offset as usize + 80 + 4 + 4);
+    check_goes_on(&disk, &["last"], None);
+}
+
+#[test]
 fn a_segment_is_cut_for_good_before_the_next_one_is_there() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
