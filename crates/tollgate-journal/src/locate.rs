@@ -26,7 +26,6 @@ pub(crate) struct Place {
 /// Of the groups on the way only headers are read. `sequence` is not 0.
 pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, JournalError> {
     let mut segment = SegmentScan::open(disk, segment_of(disk, sequence)?)?;
-    let is_last = survey(disk)?.last <= segment.header.number;
     segment.frames.set_sparing(true);
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut link = Link { sequence: segment.header.first_sequence - 1, chain: segment.header.chain };
@@ -48,7 +47,7 @@ pub(crate) fn locate(disk: &dyn Disk, sequence: u64) -> Result<Option<Place>, Jo
         let checked = match segment.frames.read_header(offset)? {
             Ok(header) => header.check_sequence(&link).map(|()| header),
             Err(Stop::End) => return Ok(None),
-            Err(Stop::Room(_)) if is_last => return Ok(None),
+            Err(Stop::Room(_)) if survey(disk)?.last <= segment.header.number => return Ok(None),
             Err(stop) => Err(stop.fault()),
         };
         let header = checked.map_err(|fault| segment.frames.damaged(offset, fault))?;
