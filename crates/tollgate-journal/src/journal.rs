@@ -281,11 +281,8 @@ impl Journal {
         let n_bytes_room = if *length < end { room_behind(end, n_bytes, &self.options) } else { 0 };
         self.zeros.resize(n_bytes_room.max(self.zeros.len()), 0);
         let parts = [&header.encode()[..], payload, &self.zeros[..n_bytes_room]];
-        let n_written = file.write_at(&parts, *offset)?;
-        if n_written < n_bytes {
-            return Err(segment::written_in_part(n_written, n_bytes, *offset));
-        }
         // What is missing of the room is not missed.
+        let n_written = segment::write_at_least(n_bytes, &**file, &parts, *offset)?;
         *length = (*length).max(*offset + n_written as u64);
         Ok(())
     }

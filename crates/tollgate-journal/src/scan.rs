@@ -132,11 +132,9 @@ impl FrameScan {
         if bytes.is_empty() {
             return Ok(Err(Stop::End));
         }
-        let decoded = FrameHeader::decode(bytes, self.salt);
-        let may_be_room = decoded.is_err() && is_zero(bytes);
-        Ok(match decoded {
+        Ok(match FrameHeader::decode(bytes, self.salt) {
             Ok(header) => Ok(header),
-            Err(fault) if may_be_room && self.is_zero_from(offset)? => Err(Stop::Room(fault)),
+            Err(fault) if self.is_zero_from(offset)? => Err(Stop::Room(fault)),
             Err(fault) => Err(Stop::Fault(fault)),
         })
     }
@@ -146,7 +144,7 @@ impl FrameScan {
         loop {
             let failed = self.failed("read");
             let bytes = self.window.read(&*self.file, start, PROBE_BYTES).map_err(failed)?;
-            if !is_zero(bytes) {
+            if bytes.iter().any(|byte| *byte != 0) {
                 return Ok(false);
             }
             if bytes.len() < PROBE_BYTES {
@@ -204,10 +202,6 @@ impl FrameScan {
     fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> JournalError + use<> {
         JournalError::disk(step, self.path())
     }
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().fold(0, |all, byte| all | byte) == 0
 }
 
 /// A stretch of a file in memory.

@@ -73,16 +73,21 @@ pub(crate) fn open_to_read(
 
 /// Writes all of `parts`, one after the other and in one call: a short write is a failed one.
 pub fn write_whole(file: &dyn DiskFile, parts: &[&[u8]], offset: u64) -> io::Result<()> {
-    let n_bytes: usize = parts.iter().map(|part| part.len()).sum();
-    let n_written = file.write_at(parts, offset)?;
-    if n_written == n_bytes {
-        return Ok(());
-    }
-    Err(written_in_part(n_written, n_bytes, offset))
+    let n_bytes = parts.iter().map(|part| part.len()).sum();
+    write_at_least(n_bytes, file, parts, offset).map(drop)
 }
 
-/// A short write, as the error that it is.
-pub(crate) fn written_in_part(n_written: usize, n_bytes: usize, offset: u64) -> io::Error {
+/// As [`write_whole`], when only the first `n_bytes` matter; gives how many were written.
+pub(crate) fn write_at_least(
+    n_bytes: usize,
+    file: &dyn DiskFile,
+    parts: &[&[u8]],
+    offset: u64,
+) -> io::Result<usize> {
+    let n_written = file.write_at(parts, offset)?;
+    if n_bytes <= n_written {
+        return Ok(n_written);
+    }
     let text = format!("only {n_written} of {n_bytes} bytes were written at offset {offset}");
-    io::Error::new(io::ErrorKind::WriteZero, text)
+    Err(io::Error::new(io::ErrorKind::WriteZero, text))
 }

@@ -348,6 +348,7 @@ fn check(batch: &BatchRef<'_>, n_bytes: usize, texts: &mut Vec<u8>) -> Result<Co
     if limits::METRICS_PER_BATCH_MAX < metrics.len() {
         return Err(Reason::TooManyMetrics { n_metrics: metrics.len() });
     }
+    // Checked before the model's, behind which it stands.
     let batch_uuid = within(limits::ID_BYTES_MAX, &batch.uuid, || "uuid".to_owned())?;
     let names = [
         within(limits::ID_BYTES_MAX, &batch.model_uuid, || "env-uuid".to_owned())?,

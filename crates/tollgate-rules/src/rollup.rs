@@ -75,6 +75,7 @@ impl Rollup {
 
     /// Adds another reading of the same series.
     pub fn add(&mut self, point: Point) {
+        // As merging what it comes to alone, in half of the time.
         self.count += 1;
         self.sum.add(point.amount);
         self.min = self.min.min(point.amount);

@@ -1,7 +1,7 @@
 //! Zeros behind the last group, where the next ones go.
 
 use tollgate_journal::sim::SimDisk;
-use tollgate_journal::{Journal, Options, Recovery, backup, salvage, verify};
+use tollgate_journal::{Journal, JournalError, Options, Reader, Recovery, backup, salvage, verify};
 
 use crate::common::{KIND, append, read_groups};
 
@@ -117,8 +117,14 @@ fn room_is_neither_damage_nor_an_unfinished_group() {
     let (disk, ..) = died();
     let verified = verify(&disk.shared(), |_, _| {}).expect("sound");
     assert_eq!((verified.n_groups, verified.tail), (3, None));
-    let salvaged = salvage(&*disk.shared(), |_| Ok::<_, tollgate_journal::JournalError>(())).expect("read");
+    let salvaged = salvage(&*disk.shared(), |_| Ok::<_, JournalError>(())).expect("read");
     assert_eq!((salvaged.n_groups, &salvaged.damage[..], &salvaged.missing[..]), (3, &[][..], &[][..]));
+    let reader = Reader::open(disk.shared()).expect("open");
+    assert_eq!(reader.group(3).expect("found").position().sequence, 3);
+    for sequence in [4, 5] {
+        let error = reader.group(sequence).expect_err("nobody wrote it");
+        assert!(matches!(error, JournalError::NoGroup { .. }), "group {sequence}: {error}");
+    }
     let copy = SimDisk::new();
     assert_eq!(backup(&disk.shared(), &copy.shared(), |_| {}).expect("copy").n_groups, 3);
     check_goes_on(&copy, &["one", "two", "three"], None);
@@ -170,7 +176,9 @@ fn zeros_at_the_end_of_a_sealed_segment_are_damage_in_their_place() {
     let (groups, error) = read_groups(&disk);
     assert_eq!(groups.concat(), ["one", "two"]);
     assert_eq!(error.expect("damage").to_string(), format!("read sim/{file} at offset {start}: {NOTHING}"));
-    let salvaged = salvage(&*disk.shared(), |_| Ok::<_, tollgate_journal::JournalError>(())).expect("read");
+    let error = Reader::open(disk.shared()).expect("open").group(3).expect_err("damage");
+    assert_eq!(error.to_string(), format!("read sim/{file} at offset {start}: {NOTHING}"));
+    let salvaged = salvage(&*disk.shared(), |_| Ok::<_, JournalError>(())).expect("read");
     assert_eq!((salvaged.n_groups, &salvaged.missing[..]), (3, &[3..=3][..]));
     assert_eq!(salvaged.damage.len(), 1, "{:?}", salvaged.damage);
 }

@@ -62,9 +62,12 @@ impl Adder {
         let of_unit = [batch.id().model_uuid, batch.unit_name(), batch.charm_url()];
         self.n_batches += 1;
         self.n_metrics += batch.readings().len() as u64;
-        self.familiar.resize(N_FAMILIAR, Familiar::default());
+        if self.n_batches == 2 {
+            // Not for a batch alone, as a request of one is: nothing comes again there.
+            self.familiar.resize(N_FAMILIAR, Familiar::default());
+        }
         let place = Familiar::place(of_unit);
-        let mut familiar = mem::take(&mut self.familiar[place]);
+        let mut familiar = self.familiar.get_mut(place).map(mem::take).unwrap_or_default();
         let is_familiar = familiar.0.first().is_some_and(|&number| self.is_of_unit(number, of_unit));
         if !is_familiar {
             familiar.0.clear();
@@ -87,7 +90,9 @@ impl Adder {
             });
             self.rollups.add(number, Point::of(&reading));
         }
-        self.familiar[place] = familiar;
+        if let Some(place) = self.familiar.get_mut(place) {
+            *place = familiar;
+        }
     }
 
     fn add_to_model(&mut self, batch: &Admitted, has_unit: bool) {
