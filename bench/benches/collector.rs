@@ -223,6 +223,8 @@ fn loaded(
     folder: &Path,
     load: impl FnOnce(&Server) -> Result<u64>,
 ) -> Result<()> {
+    // What was removed of the one before is given back to the disk now, and not while this one is measured.
+    rustix::fs::sync();
     let server = Server::start(program, folder).with_context(|| format!("start {name}"))?;
     let n_acknowledged = load(&server)?;
     let n_recorded = server.n_recorded()?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::chunk::Chunk;
-use crate::load::{Load, Pace};
+use crate::load::{Load, MOST_SINGLES, Pace};
 
 /// Appends the text of `chunk` and syncs, again and again for `time`.
 ///
@@ -35,7 +35,7 @@ pub fn append_and_sync(parent: &Path, chunk: &mut Chunk, time: Duration) -> Resu
     }
     latencies.sort_unstable();
     let n_batches = (latencies.len() * chunk.n_batches()) as u64;
-    Ok(Load { n_batches_each: vec![n_batches], took: latencies.iter().sum(), latencies })
+    Ok(Load { n_batches_each: vec![n_batches], n_untimed: 0, took: latencies.iter().sum(), latencies })
 }
 
 /// As [`append_and_sync`] of batches that come at a pace: those that came during one sync go into the next. Latencies are from when
@@ -49,7 +49,7 @@ pub fn append_and_sync_at(parent: &Path, single: &mut Chunk, pace: u32, time: Du
     let mut file: &File = path.as_file();
     let pace = Pace::PerSecond(pace);
     let started = Instant::now();
-    let (mut latencies, mut group) = (Vec::new(), Vec::new());
+    let (mut latencies, mut group) = (Vec::with_capacity(MOST_SINGLES), Vec::new());
     let mut n_batches = 0;
     while started.elapsed() < time {
         let first = n_batches;
@@ -71,7 +71,7 @@ pub fn append_and_sync_at(parent: &Path, single: &mut Chunk, pace: u32, time: Du
         latencies.extend((first..n_batches).map(|n| due(n).elapsed()));
     }
     latencies.sort_unstable();
-    Ok(Load { n_batches_each: vec![n_batches], took: started.elapsed(), latencies })
+    Ok(Load { n_batches_each: vec![n_batches], n_untimed: 0, took: started.elapsed(), latencies })
 }
 
 /// Bytes of the files in a folder and below it.

@@ -3,12 +3,16 @@
 use tollgate_journal::{Disk, DiskFile, write_whole};
 
 use super::IndexError;
+use super::pace::Pace;
 
 /// Read or written at once.
 pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
 /// Synced at once: the disk has to sync groups of the journal meanwhile, and must not be busy with a whole run.
 const SYNC_BYTES: u64 = 16 << 20;
+
+/// Written and synced at once while there is time.
+const SLOW_BYTES: usize = 256 << 10;
 
 /// The end of a file, read from front to back.
 pub(super) struct Tail<'a> {
@@ -45,7 +49,8 @@ impl<'a> Tail<'a> {
 }
 
 /// A file that is written from front to back.
-pub(super) struct Output {
+pub(super) struct Output<'p> {
+    pace: &'p Pace<'p>,
     file: Box<dyn DiskFile>,
     name: String,
     /// Not written yet.
@@ -55,14 +60,16 @@ pub(super) struct Output {
     synced: u64,
 }
 
-impl Output {
-    pub(super) fn create(disk: &dyn Disk, name: String) -> Result<Self, IndexError> {
+impl<'p> Output<'p> {
+    pub(super) fn create(disk: &dyn Disk, name: String, pace: &'p Pace<'p>) -> Result<Self, IndexError> {
         let file = disk.create(&name).map_err(IndexError::disk("create", name.as_str()))?;
-        Ok(Self { file, name, bytes: Vec::new(), offset: 0, synced: 0 })
+        Ok(Self { pace, file, name, bytes: Vec::new(), offset: 0, synced: 0 })
     }
 
     pub(super) fn write_if_long(&mut self) -> Result<(), IndexError> {
-        if self.bytes.len() < CHUNK_BYTES { Ok(()) } else { self.write() }
+        self.pace.may_rest();
+        let n_bytes_at_once = if self.pace.is_fast() { CHUNK_BYTES } else { SLOW_BYTES };
+        if self.bytes.len() < n_bytes_at_once { Ok(()) } else { self.write() }
     }
 
     fn write(&mut self) -> Result<(), IndexError> {
@@ -70,7 +77,7 @@ impl Output {
         write_whole(&*self.file, &[&self.bytes], self.offset).map_err(failed("write"))?;
         self.offset += self.bytes.len() as u64;
         self.bytes.clear();
-        if SYNC_BYTES <= self.offset - self.synced {
+        if !self.pace.is_fast() || SYNC_BYTES <= self.offset - self.synced {
             self.synced = self.offset;
             self.file.sync_data().map_err(failed("sync"))?;
         }

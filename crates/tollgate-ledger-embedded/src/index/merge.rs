@@ -8,6 +8,7 @@ use tollgate_journal::Disk;
 
 use super::IndexError;
 use super::block::Entry;
+use super::pace::Pace;
 use super::rollup_run::RollupRun;
 use super::run::{Entries, Run, RunWriter};
 use super::shelf::Runs;
@@ -15,6 +16,9 @@ use super::shelf::Runs;
 /// So many runs of one level become one of the next: more of them are slower to look through, fewer are written more
 /// often.
 const RUNS_PER_LEVEL: usize = 8;
+
+/// With so many of one level, those that are merged among them, merging is slower than what comes.
+const BEHIND_FROM: usize = RUNS_PER_LEVEL + RUNS_PER_LEVEL / 2;
 
 /// What is to be merged next.
 #[derive(Debug)]
@@ -31,6 +35,17 @@ impl Due {
             Self::Rollups(runs) => runs.iter().map(|run| run.n_bytes()).sum(),
         }
     }
+}
+
+/// Whether more are due to be merged before the next ones can be.
+pub(super) fn is_behind(runs: &Runs) -> bool {
+    let is_behind = |levels: &mut dyn Iterator<Item = u8>| {
+        let mut n_of_level = [0; 256];
+        levels.for_each(|level| n_of_level[usize::from(level)] += 1);
+        n_of_level.iter().any(|&n_runs| BEHIND_FROM <= n_runs)
+    };
+    is_behind(&mut runs.ids.iter().map(|run| run.stated.level))
+        || is_behind(&mut runs.rollups.iter().map(|run| run.stated.level))
 }
 
 /// The runs that are to be merged next: those of the lowest level that has enough of them, the oldest.
@@ -54,10 +69,11 @@ pub(super) fn merge(
     number: u64,
     inputs: &[Arc<Run>],
     stop: &AtomicBool,
+    pace: &Pace<'_>,
 ) -> Result<Option<Run>, IndexError> {
     let level = inputs.iter().map(|run| run.stated.level).max().unwrap_or(0).saturating_add(1);
     let n_entries = inputs.iter().map(|run| run.stated.n_entries).sum();
-    let mut output = RunWriter::new(disk, number, level, n_entries)?;
+    let mut output = RunWriter::new(disk, number, level, n_entries, pace)?;
     for (n_merged, entry) in Merged::new(inputs, Vec::new())?.enumerate() {
         output.push(entry?)?;
         if n_merged % 4096 == 0 && stop.load(Ordering::Relaxed) {

@@ -20,6 +20,7 @@ mod file;
 mod filter;
 mod key;
 mod merge;
+mod pace;
 mod recent;
 mod rollup_block;
 mod rollup_merge;
@@ -43,7 +44,8 @@ pub(crate) use block::{Known, pack, unpack};
 use catalogue::{Catalogue, NamedSeries};
 pub(crate) use error::IndexError;
 pub(crate) use key::{Key, KeyMaker};
-use merge::Merged;
+use merge::{Merged, is_behind};
+use pace::Pace;
 pub(crate) use recent::Already;
 use recent::Recent;
 use rollup_merge::MergedRollups;
@@ -314,8 +316,9 @@ impl Index {
     /// All entries in the order of their keys.
     fn entries(&self) -> Result<Merged, IndexError> {
         let live = self.live();
-        let frozen = live.frozen.iter().map(|frozen| frozen.recent.sorted());
-        Merged::new(&self.shelf.runs().ids, frozen.chain([live.recent.sorted()]).collect())
+        let tables = live.frozen.iter().map(|frozen| &frozen.recent).chain([&live.recent]);
+        let sorted = |table: &Recent| table.sorted(&Pace::fastest()).collect();
+        Merged::new(&self.shelf.runs().ids, tables.map(sorted).collect())
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -340,6 +343,17 @@ impl Index {
         live.frozen.is_some() && 2 * live.run_entries(run_entries) <= live.n_entries()
     }
 
+    /// Whether recording may soon have to wait for a run to be written.
+    fn is_filling(&self, run_entries: usize) -> bool {
+        let live = self.live();
+        live.run_entries(run_entries) / 2 <= live.n_entries()
+    }
+
+    /// Whether there is more to merge than is merged.
+    fn is_behind(&self) -> bool {
+        is_behind(&self.shelf.runs())
+    }
+
     /// Ends adding to what is in memory, when it is enough for a run and the one before it is written. The index
     /// covers the journal up to `journal` now.
     fn freeze(&self, journal: Checkpoint, run_entries: usize) -> bool {
@@ -361,9 +375,9 @@ impl Index {
     }
 
     /// Writes what is frozen as runs.
-    fn write_run(&self) -> Result<(), IndexError> {
+    fn write_run(&self, pace: &Pace<'_>) -> Result<(), IndexError> {
         let Some(frozen) = self.live().frozen.clone() else { return Ok(()) };
-        self.noted(self.shelf.put(&frozen.recent.sorted(), &frozen.rollups, &frozen.snapshot))?;
+        self.noted(self.shelf.put(&frozen.recent, &frozen.rollups, &frozen.snapshot, pace))?;
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take_if(|trouble| trouble.may_pass());
         // Only now: until the run could be looked into, this was where its entries were found.
         self.live_mut().frozen = None;
@@ -372,8 +386,8 @@ impl Index {
 
     /// Merges as long as there is something to merge, and room for both forms of it. Of what fails only damage is noted: nothing
     /// else is in anybody's way.
-    fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
-        let merged = self.shelf.merge_all(stop, free_bytes_min);
+    fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64, pace: &Pace<'_>) -> Result<(), IndexError> {
+        let merged = self.shelf.merge_all(stop, free_bytes_min, pace);
         match merged {
             Err(error) if error.is_damage() => self.noted(Err(error)),
             merged => merged,
@@ -502,7 +516,7 @@ mod tests {
         let keys = KeyMaker::new(&*SimDisk::new().shared());
         let one = index(keys, ids(&[1, 2, 3]));
         one.freeze_all(Checkpoint { sequence: 1, chain: [0; 32] });
-        one.write_run().expect("write");
+        one.write_run(&Pace::fastest()).expect("write");
         let quarantined = Added::Quarantined { key: Key(9), id: 1, digest: Digest([9; 16]) };
         for (added, is_equal) in [
             (ids(&[1, 2, 3]), true),

@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Key;
 use super::block::{Entry, Known};
+use super::pace::Pace;
 
 /// Entries that are in no run yet.
 #[derive(Debug, Default)]
@@ -30,6 +31,9 @@ impl Hasher for Already {
         self.0
     }
 }
+
+/// Sorted one by one, so that none of them takes long. A power of two.
+const N_PIECES: usize = 64;
 
 impl Recent {
     pub(super) fn with_capacity(n_entries: usize) -> Self {
@@ -56,9 +60,19 @@ impl Recent {
     }
 
     /// In the order of the keys.
-    pub(super) fn sorted(&self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.0.iter().map(|(&key, &known)| (key, known)).collect();
-        entries.sort_unstable_by_key(|(key, _)| *key);
-        entries
+    pub(super) fn sorted(&self, pace: &Pace<'_>) -> impl Iterator<Item = Entry> {
+        let mut pieces: Vec<Vec<Entry>> = Vec::new();
+        pieces.resize_with(N_PIECES, || Vec::with_capacity(self.len() / N_PIECES * 5 / 4));
+        for (number, (&key, &known)) in self.0.iter().enumerate() {
+            let piece = (key.0 >> (128 - N_PIECES.ilog2())) as usize;
+            pieces[piece].push((key, known));
+            if number % N_PIECES == 0 {
+                pace.may_rest();
+            }
+        }
+        pieces.into_iter().flat_map(|mut piece| {
+            piece.sort_unstable_by_key(|(key, _)| *key);
+            piece
+        })
     }
 }

@@ -10,6 +10,7 @@ use tollgate_rules::Rollup;
 
 use super::IndexError;
 use super::cell::Cell;
+use super::pace::Pace;
 use super::rollup_block::decode;
 use super::rollup_run::{RollupEntries, RollupRun, RollupWriter};
 
@@ -19,9 +20,10 @@ pub(super) fn merge_rollups(
     number: u64,
     inputs: &[Arc<RollupRun>],
     stop: &AtomicBool,
+    pace: &Pace<'_>,
 ) -> Result<Option<RollupRun>, IndexError> {
     let level = inputs.iter().map(|run| run.stated.level).max().unwrap_or(0).saturating_add(1);
-    let mut output = RollupWriter::new(disk, number, level)?;
+    let mut output = RollupWriter::new(disk, number, level, pace)?;
     let mut merged = MergedRollups::new(inputs, Vec::new())?;
     for n_merged in 0_u64.. {
         let Some((cell, rollup)) = merged.next()? else { break };

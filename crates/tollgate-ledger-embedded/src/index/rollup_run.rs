@@ -10,6 +10,7 @@ use tollgate_rules::Rollup;
 use super::IndexError;
 use super::cell::Cell;
 use super::file::{Output, Tail};
+use super::pace::Pace;
 use super::rollup_block::{self, BLOCK_BYTES, BlockWriter, Cursor};
 
 const MAGIC: [u8; 8] = *b"\xF5tgroll\n";
@@ -217,7 +218,7 @@ impl RollupEntries {
 pub(super) struct RollupWriter<'a> {
     disk: &'a dyn Disk,
     stated: StatedRollups,
-    output: Output,
+    output: Output<'a>,
     block: BlockWriter,
     fences: Vec<u64>,
     encoded: Vec<u8>,
@@ -225,11 +226,16 @@ pub(super) struct RollupWriter<'a> {
 
 impl<'a> RollupWriter<'a> {
     /// Begins run `number`.
-    pub(super) fn new(disk: &'a dyn Disk, number: u64, level: u8) -> Result<Self, IndexError> {
+    pub(super) fn new(
+        disk: &'a dyn Disk,
+        number: u64,
+        level: u8,
+        pace: &'a Pace<'a>,
+    ) -> Result<Self, IndexError> {
         Ok(Self {
             disk,
             stated: StatedRollups::new(number, level),
-            output: Output::create(disk, rollup_run_name(number))?,
+            output: Output::create(disk, rollup_run_name(number), pace)?,
             block: BlockWriter::default(),
             fences: Vec::new(),
             encoded: Vec::new(),
@@ -309,7 +315,8 @@ mod tests {
     }
 
     fn write(disk: &dyn Disk, number: u64, rollups: &Rollups) -> RollupRun {
-        let mut writer = RollupWriter::new(disk, number, 0).expect("create");
+        let pace = Pace::fastest();
+        let mut writer = RollupWriter::new(disk, number, 0, &pace).expect("create");
         rollups.iter().for_each(|(cell, rollup)| writer.push(*cell, rollup).expect("push"));
         writer.finish().expect("finish")
     }

@@ -7,6 +7,7 @@ use tollgate_journal::{Disk, DiskFile};
 use super::block::{self, BLOCK_BYTES, BLOCK_ENTRIES, Block, Entry, Known};
 use super::file::{CHUNK_BYTES, Output, Tail};
 use super::filter::{Filter, Probe};
+use super::pace::Pace;
 use super::{IndexError, Key};
 
 const MAGIC: [u8; 8] = *b"\xF5tgrunx\n";
@@ -186,7 +187,7 @@ impl Iterator for Entries {
 pub(super) struct RunWriter<'a> {
     disk: &'a dyn Disk,
     stated: Stated,
-    output: Output,
+    output: Output<'a>,
     block: Vec<Entry>,
     fences: Vec<u128>,
     filter: Filter,
@@ -200,11 +201,12 @@ impl<'a> RunWriter<'a> {
         number: u64,
         level: u8,
         n_entries: u64,
+        pace: &'a Pace<'a>,
     ) -> Result<Self, IndexError> {
         Ok(Self {
             disk,
             stated: Stated { number, level, n_entries, checksum: 0 },
-            output: Output::create(disk, run_name(number))?,
+            output: Output::create(disk, run_name(number), pace)?,
             block: Vec::with_capacity(BLOCK_ENTRIES),
             fences: Vec::new(),
             filter: Filter::new(n_entries),
@@ -259,7 +261,8 @@ mod tests {
     }
 
     fn write(disk: &dyn Disk, number: u64, entries: &[Entry]) -> Run {
-        let mut writer = RunWriter::new(disk, number, 0, entries.len() as u64).expect("create");
+        let pace = Pace::fastest();
+        let mut writer = RunWriter::new(disk, number, 0, entries.len() as u64, &pace).expect("create");
         for &entry in entries {
             writer.push(entry).expect("push");
         }
@@ -281,6 +284,25 @@ mod tests {
             let read: Vec<Entry> = run.entries().collect::<Result<_, _>>().expect("readable");
             assert_eq!(read, entries);
         }
+    }
+
+    #[test]
+    fn a_run_is_the_same_however_slowly_it_is_written() {
+        let entries = entries(30_000);
+        let written = |is_late: bool| {
+            let disk = SimDisk::new();
+            let is_late = || is_late;
+            let pace = Pace::new(&is_late);
+            let mut writer = RunWriter::new(&disk, 1, 0, entries.len() as u64, &pace).expect("create");
+            entries.iter().for_each(|&entry| writer.push(entry).expect("push"));
+            writer.finish().expect("finish");
+            (disk.contents(&run_name(1)), disk.n_syncs())
+        };
+        let (fast, n_syncs_fast) = written(true);
+        let (slow, n_syncs_slow) = written(false);
+        assert!(fast.is_some() && fast == slow);
+        assert_eq!(n_syncs_fast, 1);
+        assert!(4 < n_syncs_slow, "{n_syncs_slow} syncs of more than a megabyte");
     }
 
     #[test]

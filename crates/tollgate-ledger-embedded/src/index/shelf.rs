@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tollgate_journal::{Checkpoint, Disk};
 use tracing::warn;
 
-use super::block::{Entry, Known};
+use super::block::Known;
 use super::checkpoint::{self, Stored};
 use super::filter::Probe;
 use super::merge::{Due, due, merge};
+use super::pace::Pace;
+use super::recent::Recent;
 use super::rollup_merge::merge_rollups;
 use super::rollup_run::{RollupRun, RollupWriter, rollup_run_name};
 use super::rollups::Rollups;
@@ -106,17 +108,18 @@ impl Shelf {
     /// Writes entries and rollups as a run of each, and that they are there.
     pub(super) fn put(
         &self,
-        entries: &[Entry],
+        entries: &Recent,
         rollups: &Rollups,
         snapshot: &Snapshot,
+        pace: &Pace<'_>,
     ) -> Result<(), IndexError> {
         let Checkpoint { sequence, chain } = snapshot.journal;
         let (mut ids, mut of_rollups) = (None, None);
-        if !entries.is_empty() {
-            ids = Some(self.write_ids(entries)?);
+        if 0 < entries.len() {
+            ids = Some(self.write_ids(entries, pace)?);
         }
         if 0 < rollups.len() {
-            let written = self.write_rollups(rollups);
+            let written = self.write_rollups(rollups, pace);
             of_rollups = Some(written.inspect_err(|_| ids.iter().for_each(|run| self.discard(run)))?);
         }
         let names = ids.iter().map(|run| run_name(run.stated.number));
@@ -131,20 +134,20 @@ impl Shelf {
         })
     }
 
-    fn write_ids(&self, entries: &[Entry]) -> Result<Run, IndexError> {
+    fn write_ids(&self, entries: &Recent, pace: &Pace<'_>) -> Result<Run, IndexError> {
         let number = self.next_run();
         let write = || {
-            let mut writer = RunWriter::new(&*self.disk, number, 0, entries.len() as u64)?;
-            entries.iter().try_for_each(|&entry| writer.push(entry))?;
+            let mut writer = RunWriter::new(&*self.disk, number, 0, entries.len() as u64, pace)?;
+            entries.sorted(pace).try_for_each(|entry| writer.push(entry))?;
             writer.finish()
         };
         write().inspect_err(|_| self.remove(&run_name(number)))
     }
 
-    fn write_rollups(&self, rollups: &Rollups) -> Result<RollupRun, IndexError> {
+    fn write_rollups(&self, rollups: &Rollups, pace: &Pace<'_>) -> Result<RollupRun, IndexError> {
         let number = self.next_run();
         let write = || {
-            let mut writer = RollupWriter::new(&*self.disk, number, 0)?;
+            let mut writer = RollupWriter::new(&*self.disk, number, 0, pace)?;
             rollups.sorted().into_iter().try_for_each(|(cell, rollup)| writer.push(cell, rollup))?;
             writer.finish()
         };
@@ -156,7 +159,12 @@ impl Shelf {
     }
 
     /// Merges as long as there is something to merge, and room for both forms of it beside `free_bytes_min`.
-    pub(super) fn merge_all(&self, stop: &AtomicBool, free_bytes_min: u64) -> Result<(), IndexError> {
+    pub(super) fn merge_all(
+        &self,
+        stop: &AtomicBool,
+        free_bytes_min: u64,
+        pace: &Pace<'_>,
+    ) -> Result<(), IndexError> {
         while let Some(due) = due(&self.runs()) {
             let room = self.disk.room().map_err(IndexError::disk("look for room", "for runs"))?;
             let needed = due.n_bytes();
@@ -164,8 +172,8 @@ impl Shelf {
                 return Err(IndexError::no_room(needed));
             }
             let is_done = match due {
-                Due::Ids(inputs) => self.merge_ids(&inputs, stop)?,
-                Due::Rollups(inputs) => self.merge_rollups(&inputs, stop)?,
+                Due::Ids(inputs) => self.merge_ids(&inputs, stop, pace)?,
+                Due::Rollups(inputs) => self.merge_rollups(&inputs, stop, pace)?,
             };
             if !is_done {
                 break;
@@ -175,9 +183,9 @@ impl Shelf {
     }
 
     /// `false` when told to stop.
-    fn merge_ids(&self, inputs: &[Arc<Run>], stop: &AtomicBool) -> Result<bool, IndexError> {
+    fn merge_ids(&self, inputs: &[Arc<Run>], stop: &AtomicBool, pace: &Pace<'_>) -> Result<bool, IndexError> {
         let number = self.next_run();
-        let merged = merge(&*self.disk, number, inputs, stop);
+        let merged = merge(&*self.disk, number, inputs, stop, pace);
         let name = run_name(number);
         let Some(output) = merged.inspect_err(|_| self.remove(&name))? else {
             self.remove(&name);
@@ -189,9 +197,14 @@ impl Shelf {
     }
 
     /// As [`Shelf::merge_ids`].
-    fn merge_rollups(&self, inputs: &[Arc<RollupRun>], stop: &AtomicBool) -> Result<bool, IndexError> {
+    fn merge_rollups(
+        &self,
+        inputs: &[Arc<RollupRun>],
+        stop: &AtomicBool,
+        pace: &Pace<'_>,
+    ) -> Result<bool, IndexError> {
         let number = self.next_run();
-        let merged = merge_rollups(&*self.disk, number, inputs, stop);
+        let merged = merge_rollups(&*self.disk, number, inputs, stop, pace);
         let name = rollup_run_name(number);
         let Some(output) = merged.inspect_err(|_| self.remove(&name))? else {
             self.remove(&name);

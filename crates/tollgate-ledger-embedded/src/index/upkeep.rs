@@ -12,6 +12,7 @@ use tollgate_ledger::chain;
 use tracing::warn;
 
 use super::merge::due;
+use super::pace::Pace;
 use super::{Index, IndexError};
 
 /// How long it waits before what failed is tried again.
@@ -32,14 +33,14 @@ pub(crate) struct Upkeep {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     mode: UpkeepMode,
-    /// Entries that make a run. Twice as many may be in memory besides those that are being written.
-    run_entries: usize,
 }
 
 #[derive(Debug)]
 struct Shared {
     index: Arc<Index>,
     free_bytes_min: u64,
+    /// Entries that make a run. Twice as many may be in memory besides those that are being written.
+    run_entries: usize,
     /// Guards nothing but the waiting: whoever changes what is waited for holds it meanwhile.
     turn: Mutex<()>,
     changed: Condvar,
@@ -57,11 +58,12 @@ impl Upkeep {
         let shared = Arc::new(Shared {
             index,
             free_bytes_min,
+            run_entries,
             turn: Mutex::default(),
             changed: Condvar::new(),
             stop: false.into(),
         });
-        let mut upkeep = Self { shared, threads: Vec::new(), mode, run_entries };
+        let mut upkeep = Self { shared, threads: Vec::new(), mode };
         if mode == UpkeepMode::Threads {
             upkeep.spawn("index-writer", Shared::write_runs)?;
             upkeep.spawn("index-merger", Shared::merge_runs)?;
@@ -81,20 +83,20 @@ impl Upkeep {
 
     /// Before a group is recorded: there is room in memory for what it adds.
     pub(crate) fn make_room(&self) -> Result<(), IndexError> {
-        let index = &self.shared.index;
+        let Shared { index, run_entries, .. } = &*self.shared;
         match self.mode {
-            UpkeepMode::Inline if index.is_crowded(self.run_entries) => index.write_run()?,
+            UpkeepMode::Inline if index.is_crowded(*run_entries) => index.write_run(&Pace::fastest())?,
             UpkeepMode::Inline => {}
             UpkeepMode::Threads => {
                 let mut turn = self.shared.turn();
-                while index.is_crowded(self.run_entries) && index.trouble().is_none() {
+                while index.is_crowded(*run_entries) && index.trouble().is_none() {
                     turn = self.shared.changed.wait(turn).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
         match index.trouble() {
             // Nothing can be written just now, but there is room in memory.
-            Some(error) if error.may_pass() && !index.is_crowded(self.run_entries) => Ok(()),
+            Some(error) if error.may_pass() && !index.is_crowded(*run_entries) => Ok(()),
             trouble => trouble.map_or(Ok(()), Err),
         }
     }
@@ -103,17 +105,17 @@ impl Upkeep {
     ///
     /// What goes wrong here is said by the next [`Upkeep::make_room`]: the group is durable.
     pub(crate) fn look_after(&self, journal: Checkpoint) {
-        if !self.shared.index.freeze(journal, self.run_entries) {
+        if !self.shared.index.freeze(journal, self.shared.run_entries) {
             return;
         }
         match self.mode {
             UpkeepMode::Threads => self.shared.notify(),
             UpkeepMode::Inline => {
                 // Each notes what fails.
-                let index = &self.shared.index;
-                let _: Result<(), IndexError> = index
-                    .write_run()
-                    .and_then(|()| index.merge_all(&self.shared.stop, self.shared.free_bytes_min));
+                let Shared { index, stop, free_bytes_min, .. } = &*self.shared;
+                let pace = Pace::fastest();
+                let _: Result<(), IndexError> =
+                    index.write_run(&pace).and_then(|()| index.merge_all(stop, *free_bytes_min, &pace));
             }
         }
     }
@@ -125,9 +127,9 @@ impl Upkeep {
         if let Some(trouble) = index.trouble().filter(|trouble| !trouble.may_pass()) {
             return Err(trouble);
         }
-        index.write_run()?;
+        index.write_run(&Pace::fastest())?;
         index.freeze_all(journal);
-        index.write_run()
+        index.write_run(&Pace::fastest())
     }
 
     fn end_threads(&mut self) {
@@ -183,8 +185,9 @@ impl Shared {
 
     fn write_runs(&self) {
         let mut is_waiting = false;
+        let is_late = || self.is_stopped() || self.index.is_filling(self.run_entries);
         while self.wait_for(|index| index.live().frozen.is_some()) {
-            let written = self.index.write_run();
+            let written = self.index.write_run(&Pace::new(&is_late));
             self.notify();
             match written {
                 Ok(()) => is_waiting = false,
@@ -196,8 +199,9 @@ impl Shared {
 
     fn merge_runs(&self) {
         let mut is_waiting = false;
+        let is_late = || self.is_stopped() || self.index.is_behind();
         while self.wait_for(|index| due(&index.shelf.runs()).is_some()) {
-            match self.index.merge_all(&self.stop, self.free_bytes_min) {
+            match self.index.merge_all(&self.stop, self.free_bytes_min, &Pace::new(&is_late)) {
                 Ok(()) => is_waiting = false,
                 Err(error) if error.is_damage() => {
                     self.notify();
