@@ -48,8 +48,15 @@ fn check_element(body: &[u8], element: &Element<'_>) {
     assert!(element.offset < body.len(), "element {} starts at {}", element.index, element.offset);
     let alone = from_slice::<MetricBatch>(element.raw.as_bytes());
     match &element.batch {
-        Ok(batch) => assert_eq!(Ok(to_vec(batch)), alone.map(|alone| to_vec(&alone))),
+        Ok(batch) => {
+            let written = to_vec(batch);
+            if element.is_canonical {
+                assert_eq!(written.as_deref(), Ok(element.raw.as_bytes()));
+            }
+            assert_eq!(Ok(written), alone.map(|alone| to_vec(&alone)));
+        }
         Err(error) => {
+            assert!(!element.is_canonical);
             assert_eq!(error.index, element.index);
             assert!(element.offset <= error.offset && error.offset <= body.len(), "{error}");
             assert!(alone.is_err_and(|error| !error.is_syntax()), "alone it is a batch, or no JSON");

@@ -259,7 +259,7 @@ pub fn judge_each(elements: &[Element<'_>]) -> Vec<Verdict> {
 /// labels and value, times. A batch without metrics is admitted; it counts nothing.
 #[must_use]
 pub fn admit(batch: &BatchRef<'_>, raw: &str) -> Verdict {
-    examine_batch(batch, raw, &mut Vec::new()).conclude(Digest::of)
+    examine_batch(batch, raw, false, &mut Vec::new()).conclude(Digest::of)
 }
 
 /// A verdict, but for the digest of what is admitted.
@@ -291,13 +291,13 @@ impl Examined {
 /// `scratch` is room for texts, whatever is in it.
 fn examine(element: &Element<'_>, scratch: &mut Vec<u8>) -> Examined {
     match &element.batch {
-        Ok(batch) => examine_batch(batch, element.raw, scratch),
+        Ok(batch) => examine_batch(batch, element.raw, element.is_canonical, scratch),
         Err(error) => Examined::Quarantined(refuse(error, element.raw)),
     }
 }
 
-fn examine_batch(batch: &BatchRef<'_>, raw: &str, scratch: &mut Vec<u8>) -> Examined {
-    match check(batch, raw.len(), scratch) {
+fn examine_batch(batch: &BatchRef<'_>, raw: &str, is_canonical: bool, scratch: &mut Vec<u8>) -> Examined {
+    match check(batch, raw, is_canonical, scratch) {
         Ok(content) => Examined::Admissible(content),
         Err(reason) => {
             let names = [&*batch.model_uuid, &*batch.uuid, &*batch.unit_name];
@@ -337,7 +337,12 @@ fn kept_of(raw: &str) -> Box<[u8]> {
     format!("{}… [cut: {} of {} bytes]", &raw[..end], end, raw.len()).into_bytes().into()
 }
 
-fn check(batch: &BatchRef<'_>, n_bytes: usize, texts: &mut Vec<u8>) -> Result<Content, Reason> {
+fn check(
+    batch: &BatchRef<'_>,
+    raw: &str,
+    is_canonical: bool,
+    texts: &mut Vec<u8>,
+) -> Result<Content, Reason> {
     if batch.uuid.is_empty() {
         return Err(Reason::MissingUuid);
     }
@@ -364,7 +369,12 @@ fn check(batch: &BatchRef<'_>, n_bytes: usize, texts: &mut Vec<u8>) -> Result<Co
     });
     let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, texts));
     let readings = readings.collect::<Result<_, _>>()?;
-    let body = canonical_json(batch, metrics, n_bytes)?;
+    let body = if is_canonical {
+        debug_assert_eq!(tollgate_wire::to_vec(batch).as_deref(), Ok(raw.as_bytes()));
+        raw.as_bytes().into()
+    } else {
+        canonical_json(batch, metrics, raw.len())?
+    };
     let texts = std::str::from_utf8(texts).expect("strings, and JSON made of strings, are UTF-8");
     Ok(Content { texts: texts.into(), ends, created: batch.created, readings, body })
 }
@@ -406,7 +416,7 @@ fn check_length(n_bytes_max: usize, n_bytes: usize, field: impl FnOnce() -> Stri
     Ok(())
 }
 
-/// Nearly every batch comes as canonical JSON, so `n_bytes`, its length as it came, is the length to make room for.
+/// `n_bytes`, its length as it came, is about the length to make room for.
 fn canonical_json(
     batch: &BatchRef<'_>,
     metrics: &[MetricRef<'_>],

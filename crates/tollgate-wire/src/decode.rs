@@ -151,7 +151,7 @@ fn string_or_null<'a>(text: &mut Cow<'a, str>, parser: &mut Parser<'a>) -> Resul
             *text = parser.string()?;
             Ok(true)
         }
-        b'n' => parser.null().map(|()| false),
+        b'n' => parser.stray_null().map(|()| false),
         _ => Err(parser.mismatch(parser.position(), "a string")),
     }
 }
@@ -163,13 +163,16 @@ impl<'a> DecodeOver<'a> for Timestamp {
     fn decode(&mut self, (): &mut (), parser: &mut Parser<'a>) -> Result<(), Fault> {
         let start = match parser.value_start()? {
             b'"' => parser.position(),
-            b'n' => return parser.null(),
+            b'n' => return parser.stray_null(),
             _ => return Err(parser.mismatch(parser.position(), "a time in a string")),
         };
         // Go hands the bytes between the quotes to time.Time as they are written: a time with an escape is none.
         let text = parser.raw_string()?;
         *self = time::parse(text.as_bytes())
             .ok_or_else(|| parser.mismatch(start, "a time as in RFC 3339 (2018-03-22T10:15:28.5Z)"))?;
+        if !time::is_canonical(text.as_bytes()) {
+            parser.strays();
+        }
         Ok(())
     }
 }

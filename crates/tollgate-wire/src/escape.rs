@@ -43,6 +43,22 @@ fn is_plain(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| plain(byte))
 }
 
+/// Whether Go would have written these bytes within JSON, for certain: none of them is one that it writes as an escape, or begins
+/// one. Quotes are those around strings.
+pub(crate) fn is_plain_json(bytes: &[u8]) -> bool {
+    const fn is_plain(byte: u8) -> bool {
+        byte == b'"' || plain(byte)
+    }
+    fn all_plain(bytes: &[u8]) -> bool {
+        bytes.iter().fold(true, |all, &byte| all & is_plain(byte))
+    }
+    match bytes.last_chunk::<32>() {
+        // The last chunk overlaps the one before.
+        Some(last) => bytes.as_chunks::<32>().0.iter().all(|chunk| all_plain(chunk)) && all_plain(last),
+        None => all_plain(bytes),
+    }
+}
+
 #[cold]
 fn escaped(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();

@@ -32,21 +32,32 @@ macro_rules! go_struct {
             fn decode(&mut self, (): &mut (), parser: &mut Parser<$a>) -> Result<(), Fault> {
                 match parser.value_start()? {
                     b'{' => {}
-                    b'n' => return parser.null(),
+                    b'n' => return parser.stray_null(),
                     _ => return Err(parser.mismatch(parser.position(), "an object")),
                 }
+                const N_ALWAYS: u32 = 0 $(+ go_struct!(@always $($omit)?))+;
+                let mut n_always = 0;
                 $(let mut $field = Default::default();)+
                 let mut decode = || {
                     if parser.open(b'}')? == Next::End {
+                        parser.strays();
                         return Ok(());
                     }
                     // Keys that come as Go writes them, in its order and without space: no need to look at them closer.
                     $(if parser.take(concat!("\"", $name, "\":").as_bytes()) {
                         self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name))?;
+                        n_always += go_struct!(@always $($omit)?);
+                        $(if go_struct!(@omitted self, $field, $omit) {
+                            parser.strays();
+                        })?
                         if parser.separator(b'}')? == Next::End {
+                            if n_always < N_ALWAYS {
+                                parser.strays();
+                            }
                             return Ok(());
                         }
                     })+
+                    parser.strays();
                     members(parser, |parser, key| {
                         $(if key == $name {
                             return self.$field.decode(&mut $field, parser).map_err(|fault| fault.in_field($name));
@@ -79,6 +90,11 @@ macro_rules! go_struct {
             }
         }
     };
+
+    // How many members Go writes for the field whatever its value.
+    (@always) => { 1 };
+    (@always $omit:ident) => { 0 };
+    (@omitted $self:ident, $field:ident, $omit:ident) => { Encode::is_empty(&$self.$field) };
 
     (@member $self:ident, $out:ident, $name:literal, $field:ident) => {
         $out.extend_from_slice(if quoted(&$self.$field) {

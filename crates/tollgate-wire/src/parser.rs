@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::fault::{Fault, Kind};
-use crate::swar;
+use crate::{escape, swar};
 
 /// How deep arrays and objects may nest. Go: `maxNestingDepth` in `encoding/json/scanner.go`.
 const NESTING_MAX: usize = 10_000;
@@ -17,6 +17,8 @@ pub(crate) struct Parser<'a> {
     position: usize,
     depth: usize,
     kept_max: usize,
+    /// Whether something was not written as Go writes it, as far as the bytes alone do not show it.
+    has_strayed: bool,
 }
 
 /// What follows an element of an array or a member of an object.
@@ -28,7 +30,7 @@ pub(crate) enum Next {
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, position: 0, depth: 0, kept_max: usize::MAX }
+        Self { text, position: 0, depth: 0, kept_max: usize::MAX, has_strayed: false }
     }
 
     /// The same, for a decoder that keeps at most so many elements of one array or members of one map.
@@ -84,7 +86,24 @@ impl<'a> Parser<'a> {
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
             self.position += 1;
+            self.strays();
         }
+    }
+
+    /// From here on it counts whether the text is as Go writes it.
+    pub(crate) fn start_canonical(&mut self) {
+        self.has_strayed = false;
+    }
+
+    /// What was read just now Go would not have written so.
+    #[inline]
+    pub(crate) fn strays(&mut self) {
+        self.has_strayed = true;
+    }
+
+    /// Whether the text from `start`, where [`Parser::start_canonical`] was called, to here is as Go writes it, for certain.
+    pub(crate) fn is_canonical_since(&self, start: usize) -> bool {
+        !self.has_strayed && escape::is_plain_json(self.since(start).as_bytes())
     }
 
     /// The first byte of the next value, which stays to be read.
@@ -111,6 +130,12 @@ impl<'a> Parser<'a> {
             None => Ok(()),
             Some(_) => Err(self.syntax("the end of the document")),
         }
+    }
+
+    /// In the place of a value that Go never writes as `null`.
+    pub(crate) fn stray_null(&mut self) -> Result<(), Fault> {
+        self.strays();
+        self.null()
     }
 
     pub(crate) fn null(&mut self) -> Result<(), Fault> {

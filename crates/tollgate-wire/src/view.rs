@@ -89,13 +89,16 @@ impl<'a> DecodeOver<'a> for Labels<'a> {
             b'{' => object(parser, |parser, name| {
                 let mut value = Cow::<str>::default();
                 value.decode_once(parser)?;
+                if self.0.last().is_some_and(|(last, _)| name <= *last) {
+                    parser.strays();
+                }
                 parser.keep_one_more(self.0.len())?;
                 self.0.push((name, value));
                 Ok(())
             }),
             b'n' => {
                 self.0.clear();
-                parser.null()
+                parser.stray_null()
             }
             _ => Err(parser.mismatch(parser.position(), "an object of strings")),
         }
@@ -151,13 +154,17 @@ impl<'a> DecodeOver<'a> for Base64Ref<'a> {
                 *length = None;
                 *self = match parser.string()? {
                     Cow::Borrowed(text) if base64::is_canonical(text) => Self::Encoded(text),
-                    text => Self::Decoded(
-                        base64::decode(&text).ok_or_else(|| parser.mismatch(start, base64::EXPECTED))?,
-                    ),
+                    text => {
+                        parser.strays();
+                        Self::Decoded(
+                            base64::decode(&text).ok_or_else(|| parser.mismatch(start, base64::EXPECTED))?,
+                        )
+                    }
                 };
                 Ok(())
             }
             b'[' => {
+                parser.strays();
                 let mut bytes = match std::mem::take(self) {
                     Self::Decoded(bytes) => bytes,
                     other => other.to_bytes().unwrap_or_default().into_owned(),
@@ -228,6 +235,8 @@ pub struct Element<'a> {
     pub offset: usize,
     /// Its JSON as it came.
     pub raw: &'a str,
+    /// Whether `raw` is what Go's `json.Marshal` gives for the batch. It may be even where this says no.
+    pub is_canonical: bool,
     /// The batch, or why it is none.
     pub batch: Result<BatchRef<'a>, ElementError>,
 }
@@ -355,7 +364,9 @@ impl<'d> Elements<'d> {
         self.parser.value_start()?;
         let start = self.parser.clone();
         let mut batch = BatchRef::default();
+        self.parser.start_canonical();
         let decoded = batch.decode_once(&mut self.parser);
+        let is_canonical = decoded.is_ok() && self.parser.is_canonical_since(start.position());
         if decoded.is_err_and(|fault| fault.kind == Kind::Type) {
             // JSON so far; the rest of the element has to be that too.
             self.parser = start.clone();
@@ -371,7 +382,7 @@ impl<'d> Elements<'d> {
                 Err(ElementError { index, offset: fault.offset, message: fault.to_string(), identity })
             }
         };
-        Ok(Element { index, offset, raw: self.parser.since(start.position()), batch })
+        Ok(Element { index, offset, raw: self.parser.since(start.position()), is_canonical, batch })
     }
 
     /// The fault of a document that is JSON, perhaps, but neither an array nor `null`.

@@ -230,6 +230,70 @@ fn check_ways_agree(document: &[u8]) {
     assert_eq!(elements.len(), owned.len());
     for (element, owned) in elements.iter().zip(&owned) {
         assert_eq!(to_vec(element.batch.as_ref().expect("accepted")), to_vec(owned));
+        if element.is_canonical {
+            let written = to_vec(owned).expect("what Go wrote");
+            assert_eq!(String::from_utf8_lossy(&written), element.raw);
+        }
+    }
+}
+
+/// As Go writes it: every field, times with and without a fraction, labels.
+const CANONICAL: &str = concat!(
+    r#"{"uuid":"b-1","env-uuid":"m-1","model-name":"","unit-name":"u/0","charm-url":"cs:c-1","created":"2018-03-22T10:15:28Z","#,
+    r#""metrics":[{"key":"pings","value":"5","time":"2018-03-22T10:15:28.05Z","labels":{"a":"1","b":"2"}},"#,
+    r#"{"key":"x","value":"1e3","time":"2018-03-22T10:15:28.123456789Z"}],"#,
+    r#""credentials":"AAEC","reseller-credentials":null,"sla-credentials":null}"#,
+);
+
+fn is_canonical(element: &str) -> bool {
+    let document = format!("[{element}]");
+    Document::new(document.as_bytes()).batches().expect("an array")[0].is_canonical
+}
+
+#[test]
+fn what_go_wrote_is_known_as_such() {
+    assert!(is_canonical(CANONICAL));
+    for (part, same) in [
+        (r#""metrics":["#, r#""metrics": ["#),
+        (r#""model-name":"","#, ""),
+        (r#""model-name":"","#, r#""model-name":null,"#),
+        (r#""model-name":"","#, r#""Model-Name":"","#),
+        (r#","sla-credentials":null"#, ""),
+        (r#","sla-credentials":null"#, r#","sla-credentials":null,"more":1"#),
+        (r#""uuid":"b-1","env-uuid":"m-1""#, r#""env-uuid":"m-1","uuid":"b-1""#),
+        (r#""uuid":"b-1""#, r#""uuid":"b-0","uuid":"b-1""#),
+        ("u/0", "u<0"),
+        ("u/0", "u\\/0"),
+        ("u/0", "u\u{2028}0"),
+        (r#""a":"1","b":"2""#, r#""b":"2","a":"1""#),
+        (r#""a":"1","b":"2""#, r#""a":"0","a":"1""#),
+        (r#","labels":{"a":"1","b":"2"}"#, r#","labels":{}"#),
+        (r#","labels":{"a":"1","b":"2"}"#, r#","labels":null"#),
+        ("28.05Z", "28.050Z"),
+        ("28.05Z", "28,05Z"),
+        ("28.05Z", "28.05+00:00"),
+        ("T10:15:28Z", "T1:15:28Z"),
+        ("28.123456789Z", "28.1234567891Z"),
+        ("AAEC", "AAEC\\n"),
+        (r#""AAEC""#, "[0,1,2]"),
+        (CANONICAL, "{}"),
+        (CANONICAL, "null"),
+    ] {
+        assert!(CANONICAL.contains(part), "{part}");
+        assert!(!is_canonical(&CANONICAL.replacen(part, same, 1)), "{same}");
+    }
+}
+
+#[test]
+fn whatever_is_changed_in_what_go_wrote_it_is_not_taken_for_that() {
+    let canonical = CANONICAL.as_bytes();
+    let document = |head: &[u8], middle: &[u8], rest: &[u8]| [b"[", head, middle, rest, b"]"].concat();
+    for place in 0..canonical.len() {
+        for byte in 0..=u8::MAX {
+            check_ways_agree(&document(&canonical[..place], &[byte], &canonical[place + 1..]));
+            check_ways_agree(&document(&canonical[..place], &[byte], &canonical[place..]));
+        }
+        check_ways_agree(&document(&canonical[..place], b"", &canonical[place + 1..]));
     }
 }
 
