@@ -369,12 +369,7 @@ fn check(
     });
     let readings = metrics.iter().enumerate().map(|(index, metric)| read(index, metric, texts));
     let readings = readings.collect::<Result<_, _>>()?;
-    let body = if is_canonical {
-        debug_assert_eq!(tollgate_wire::to_vec(batch).as_deref(), Ok(raw.as_bytes()));
-        raw.as_bytes().into()
-    } else {
-        canonical_json(batch, metrics, raw.len())?
-    };
+    let body = canonical_json(batch, metrics, raw, is_canonical)?;
     let texts = std::str::from_utf8(texts).expect("strings, and JSON made of strings, are UTF-8");
     Ok(Content { texts: texts.into(), ends, created: batch.created, readings, body })
 }
@@ -416,13 +411,18 @@ fn check_length(n_bytes_max: usize, n_bytes: usize, field: impl FnOnce() -> Stri
     Ok(())
 }
 
-/// `n_bytes`, its length as it came, is about the length to make room for.
+/// Nearly every batch comes as canonical JSON, and the others are about as long.
 fn canonical_json(
     batch: &BatchRef<'_>,
     metrics: &[MetricRef<'_>],
-    n_bytes: usize,
+    raw: &str,
+    is_canonical: bool,
 ) -> Result<Box<[u8]>, Reason> {
-    let mut json = Vec::with_capacity(n_bytes);
+    if is_canonical {
+        debug_assert_eq!(tollgate_wire::to_vec(batch).as_deref(), Ok(raw.as_bytes()));
+        return Ok(raw.as_bytes().into());
+    }
+    let mut json = Vec::with_capacity(raw.len());
     match tollgate_wire::encode(batch, &mut json) {
         Ok(()) => Ok(json.into_boxed_slice()),
         Err(error) => {

@@ -122,3 +122,22 @@ pub fn encode_bytes_as_string(bytes: &[u8], out: &mut Vec<u8>) {
     }
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_is_not_plain_is_seen_at_every_place() {
+        for length in 1..100 {
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[place] = byte;
+                    let is_plain = (0x20..0x80).contains(&byte) && !br"\&<>".contains(&byte);
+                    assert_eq!(is_plain_json(&bytes), is_plain, "{byte} at {place} of {length}");
+                }
+            }
+        }
+    }
+}

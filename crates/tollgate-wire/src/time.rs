@@ -241,11 +241,9 @@ pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
 #[inline]
 pub(crate) fn is_canonical(text: &[u8]) -> bool {
     match text {
-        // An hour of one digit has its colon one place before.
-        [head @ .., b'Z'] if head.len() == 19 => head[13] == b':',
-        [head @ .., last, b'Z'] if (20..=28).contains(&head.len()) => {
-            head[13] == b':' && head[19] == b'.' && *last != b'0'
-        }
+        [head @ .., b'Z'] if head.len() == 19 => true,
+        // With an hour of one digit the point is one place before.
+        [head @ .., last, b'Z'] if (20..=28).contains(&head.len()) => head[19] == b'.' && *last != b'0',
         _ => false,
     }
 }

@@ -98,7 +98,7 @@ impl<'a> DecodeOver<'a> for Labels<'a> {
             }),
             b'n' => {
                 self.0.clear();
-                parser.stray_null()
+                parser.null()
             }
             _ => Err(parser.mismatch(parser.position(), "an object of strings")),
         }

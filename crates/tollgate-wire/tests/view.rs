@@ -253,6 +253,11 @@ fn is_canonical(element: &str) -> bool {
 #[test]
 fn what_go_wrote_is_known_as_such() {
     assert!(is_canonical(CANONICAL));
+    let document = format!("[ {{ }},{CANONICAL}]");
+    let document = Document::new(document.as_bytes());
+    let known =
+        document.batches().expect("an array").iter().map(|element| element.is_canonical).collect::<Vec<_>>();
+    assert_eq!(known, [false, true], "each by itself");
     for (part, same) in [
         (r#""metrics":["#, r#""metrics": ["#),
         (r#""model-name":"","#, ""),

@@ -68,26 +68,31 @@ impl<'p> Output<'p> {
 
     pub(super) fn write_if_long(&mut self) -> Result<(), IndexError> {
         self.pace.may_rest();
-        let n_bytes_at_once = if self.pace.is_fast() { CHUNK_BYTES } else { SLOW_BYTES };
-        if self.bytes.len() < n_bytes_at_once { Ok(()) } else { self.write() }
+        let is_fast = self.pace.is_fast();
+        if self.bytes.len() < if is_fast { CHUNK_BYTES } else { SLOW_BYTES } {
+            return Ok(());
+        }
+        self.write()?;
+        if is_fast && self.offset - self.synced < SYNC_BYTES { Ok(()) } else { self.sync() }
     }
 
     fn write(&mut self) -> Result<(), IndexError> {
-        let failed = |step| IndexError::disk(step, self.name.as_str());
-        write_whole(&*self.file, &[&self.bytes], self.offset).map_err(failed("write"))?;
+        let failed = IndexError::disk("write", self.name.as_str());
+        write_whole(&*self.file, &[&self.bytes], self.offset).map_err(failed)?;
         self.offset += self.bytes.len() as u64;
         self.bytes.clear();
-        if !self.pace.is_fast() || SYNC_BYTES <= self.offset - self.synced {
-            self.synced = self.offset;
-            self.file.sync_data().map_err(failed("sync"))?;
-        }
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), IndexError> {
+        self.synced = self.offset;
+        self.file.sync_data().map_err(IndexError::disk("sync", self.name.as_str()))
     }
 
     /// Makes its contents durable, and gives its name, which is not durable before the folder is synced.
     pub(super) fn end(mut self) -> Result<String, IndexError> {
         self.write()?;
-        self.file.sync_data().map_err(IndexError::disk("sync", self.name.as_str()))?;
+        self.sync()?;
         Ok(self.name)
     }
 }

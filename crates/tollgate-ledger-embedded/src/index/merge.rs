@@ -17,7 +17,7 @@ use super::shelf::Runs;
 /// often.
 const RUNS_PER_LEVEL: usize = 8;
 
-/// With so many of one level, those that are merged among them, merging is slower than what comes.
+/// With so many of one level, those that are being merged among them, merging does not keep up.
 const BEHIND_FROM: usize = RUNS_PER_LEVEL + RUNS_PER_LEVEL / 2;
 
 /// What is to be merged next.
@@ -37,29 +37,25 @@ impl Due {
     }
 }
 
-/// Whether more are due to be merged before the next ones can be.
-pub(super) fn is_behind(runs: &Runs) -> bool {
-    let is_behind = |levels: &mut dyn Iterator<Item = u8>| {
-        let mut n_of_level = [0; 256];
-        levels.for_each(|level| n_of_level[usize::from(level)] += 1);
-        n_of_level.iter().any(|&n_runs| BEHIND_FROM <= n_runs)
-    };
-    is_behind(&mut runs.ids.iter().map(|run| run.stated.level))
-        || is_behind(&mut runs.rollups.iter().map(|run| run.stated.level))
-}
-
 /// The runs that are to be merged next: those of the lowest level that has enough of them, the oldest.
 pub(super) fn due(runs: &Runs) -> Option<Due> {
-    let ids = enough(&runs.ids, |run| run.stated.level).map(Due::Ids);
-    ids.or_else(|| enough(&runs.rollups, |run| run.stated.level).map(Due::Rollups))
+    let ids = of_one_level(&runs.ids, RUNS_PER_LEVEL, |run| run.stated.level).map(Due::Ids);
+    ids.or_else(|| of_one_level(&runs.rollups, RUNS_PER_LEVEL, |run| run.stated.level).map(Due::Rollups))
 }
 
-fn enough<R>(runs: &[Arc<R>], level_of: impl Fn(&R) -> u8) -> Option<Vec<Arc<R>>> {
+/// Whether merging is slower than what comes.
+pub(super) fn is_behind(runs: &Runs) -> bool {
+    of_one_level(&runs.ids, BEHIND_FROM, |run| run.stated.level).is_some()
+        || of_one_level(&runs.rollups, BEHIND_FROM, |run| run.stated.level).is_some()
+}
+
+/// The first `n_runs` of the lowest level that has as many.
+fn of_one_level<R>(runs: &[Arc<R>], n_runs: usize, level_of: impl Fn(&R) -> u8) -> Option<Vec<Arc<R>>> {
     let highest = runs.iter().map(|run| level_of(run)).max()?;
     (0..=highest).find_map(|level| {
-        let of_level = runs.iter().filter(|run| level_of(run) == level).take(RUNS_PER_LEVEL);
+        let of_level = runs.iter().filter(|run| level_of(run) == level).take(n_runs);
         let of_level: Vec<_> = of_level.cloned().collect();
-        (of_level.len() == RUNS_PER_LEVEL).then_some(of_level)
+        (of_level.len() == n_runs).then_some(of_level)
     })
 }
 
@@ -144,5 +140,24 @@ impl Iterator for Merged {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_level_with_as_many_runs_is_taken_and_its_first() {
+        let runs: Vec<Arc<(u8, u32)>> =
+            [(1, 0), (0, 1), (1, 2), (2, 3), (1, 4), (0, 5)].map(Arc::new).into_iter().collect();
+        for (n_runs, expected) in
+            [(1, Some(vec![1])), (2, Some(vec![1, 5])), (3, Some(vec![0, 2, 4])), (4, None)]
+        {
+            let taken = of_one_level(&runs, n_runs, |run| run.0);
+            let numbers = taken.map(|taken| taken.iter().map(|run| run.1).collect::<Vec<_>>());
+            assert_eq!(numbers, expected, "{n_runs}");
+        }
+        assert!(of_one_level(&runs[..0], 1, |run| run.0).is_none());
     }
 }

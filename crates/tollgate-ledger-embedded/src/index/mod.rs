@@ -44,7 +44,7 @@ pub(crate) use block::{Known, pack, unpack};
 use catalogue::{Catalogue, NamedSeries};
 pub(crate) use error::IndexError;
 pub(crate) use key::{Key, KeyMaker};
-use merge::{Merged, is_behind};
+use merge::Merged;
 use pace::Pace;
 pub(crate) use recent::Already;
 use recent::Recent;
@@ -347,11 +347,6 @@ impl Index {
     fn is_filling(&self, run_entries: usize) -> bool {
         let live = self.live();
         live.run_entries(run_entries) / 2 <= live.n_entries()
-    }
-
-    /// Whether there is more to merge than is merged.
-    fn is_behind(&self) -> bool {
-        is_behind(&self.shelf.runs())
     }
 
     /// Ends adding to what is in memory, when it is enough for a run and the one before it is written. The index

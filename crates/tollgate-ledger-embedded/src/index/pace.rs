@@ -46,3 +46,21 @@ impl<'p> Pace<'p> {
         self.step_began.set(Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_it_is_late_is_asked_after_each_step() {
+        let late = Cell::new(false);
+        let is_late = || late.get();
+        let pace = Pace::new(&is_late);
+        for now in [true, false, true] {
+            late.set(now);
+            thread::sleep(STEP);
+            pace.may_rest();
+            assert_eq!(pace.is_fast(), now);
+        }
+    }
+}

@@ -35,6 +35,9 @@ impl Hasher for Already {
 /// Sorted one by one, so that none of them takes long. A power of two.
 const N_PIECES: usize = 64;
 
+/// Entries that are put into their pieces without looking at the clock.
+const ENTRIES_AT_ONCE: usize = 64;
+
 impl Recent {
     pub(super) fn with_capacity(n_entries: usize) -> Self {
         Self(HashMap::with_capacity_and_hasher(n_entries, BuildHasherDefault::default()))
@@ -66,7 +69,7 @@ impl Recent {
         for (number, (&key, &known)) in self.0.iter().enumerate() {
             let piece = (key.0 >> (128 - N_PIECES.ilog2())) as usize;
             pieces[piece].push((key, known));
-            if number % N_PIECES == 0 {
+            if number % ENTRIES_AT_ONCE == 0 {
                 pace.may_rest();
             }
         }

@@ -11,7 +11,7 @@ use tollgate_journal::Checkpoint;
 use tollgate_ledger::chain;
 use tracing::warn;
 
-use super::merge::due;
+use super::merge::{due, is_behind};
 use super::pace::Pace;
 use super::{Index, IndexError};
 
@@ -199,7 +199,7 @@ impl Shared {
 
     fn merge_runs(&self) {
         let mut is_waiting = false;
-        let is_late = || self.is_stopped() || self.index.is_behind();
+        let is_late = || self.is_stopped() || is_behind(&self.index.shelf.runs());
         while self.wait_for(|index| due(&index.shelf.runs()).is_some()) {
             match self.index.merge_all(&self.stop, self.free_bytes_min, &Pace::new(&is_late)) {
                 Ok(()) => is_waiting = false,
