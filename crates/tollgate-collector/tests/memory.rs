@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,8 +130,23 @@ fn hostile_batch(n: usize) -> String {
     format!(r#"{{"uuid":"{n}","env-uuid":"m","metrics":[{metrics}]}}"#)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_bodies_take_time_and_no_more_memory_than_allowed() {
+/// What makes glibc give back at once what is freed: otherwise each thread's arena keeps its own share of it, and the process has up to
+/// twice of what the collector holds, or not, as the threads take turns. It is read when a process starts.
+const GIVING_BACK: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "1048576")];
+
+#[test]
+fn hostile_bodies_take_time_and_no_more_memory_than_allowed() {
+    if GIVING_BACK.iter().all(|(name, value)| std::env::var(name).is_ok_and(|set| set == *value)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        return runtime.expect("a runtime").block_on(post_hostile_bodies());
+    }
+    let this = std::env::current_exe().expect("this test");
+    let again = Command::new(this).envs(GIVING_BACK).args(["--nocapture"]).status().expect("start");
+    assert!(again.success(), "{again}");
+}
+
+#[expect(clippy::print_stdout, reason = "how near a bound is can be seen")]
+async fn post_hostile_bodies() {
     let Settings { listen, admin, .. } = Settings::for_testing();
     let settings = Settings { listen, admin, ..Settings::default() };
     let collector = Collector::bind(settings, MemoryLedger::default().open()).await.expect("free ports");
@@ -157,8 +173,8 @@ async fn hostile_bodies_take_time_and_no_more_memory_than_allowed() {
     let hostile = full_body(hostile_batch);
     let rise = rise(wire, 16, "identity", hostile, &[413, 503]).await;
     println!("metrics of 14 bytes: 16 at once raised memory by {} KiB", rise / 1024);
-    // Half as much again is the allocator's: buffers that grow, and what is not given back at once.
-    assert!(rise < Settings::default().in_flight_bytes_max * 3 / 2, "{rise} bytes");
+    // A quarter as much again is the allocator's: buffers that grow.
+    assert!(rise < Settings::default().in_flight_bytes_max * 5 / 4, "{rise} bytes");
 
     // Each needs most of the budget: they must not refuse one another to the last.
     let half = format!("[{}]", (0..120).map(hostile_batch).collect::<Vec<_>>().join(","));
