@@ -6,7 +6,7 @@ use tollgate_journal::{Disk, DiskFile};
 
 use super::block::{self, BLOCK_BYTES, BLOCK_ENTRIES, Block, Entry, Known};
 use super::file::{CHUNK_BYTES, Output, Tail};
-use super::filter::{Filter, Probe};
+use super::filter::Filter;
 use super::pace::Pace;
 use super::{IndexError, Key};
 
@@ -103,9 +103,9 @@ impl Run {
         layout.tail_offset() + layout.fences_bytes + layout.filter_bytes + FOOTER_BYTES as u64
     }
 
-    /// `false` when the key is not in this run; does not read the disk.
-    pub(super) fn may_have(&self, probe: &Probe) -> bool {
-        self.filter.may_have(probe)
+    /// Appends to `found` those of `places` whose keys in `keys` may be in this run; all others are not. Does not read the disk.
+    pub(super) fn may_have(&self, keys: &[Key], places: &[usize], found: &mut Vec<usize>) {
+        self.filter.find(keys, places, found);
     }
 
     /// Looks for a key; reads one block.
@@ -276,8 +276,12 @@ mod tests {
             let entries = entries(n);
             let written = write(&*disk, n, &entries);
             let run = Arc::new(Run::open(&*disk, written.stated).expect("open"));
+            let keys: Vec<Key> = entries.iter().map(|(key, _)| *key).collect();
+            let places: Vec<usize> = (0..keys.len()).collect();
+            let mut found = Vec::new();
+            run.may_have(&keys, &places, &mut found);
+            assert_eq!(found, places);
             for (key, known) in &entries {
-                assert!(run.may_have(&Probe::new(*key)));
                 assert_eq!(run.find(*key).expect("readable"), Some(*known));
                 assert_eq!(run.find(Key(key.0 + 1)).expect("readable"), None);
             }

@@ -9,7 +9,6 @@ use tracing::warn;
 
 use super::block::Known;
 use super::checkpoint::{self, Stored};
-use super::filter::Probe;
 use super::merge::{Due, due, merge};
 use super::pace::Pace;
 use super::recent::Recent;
@@ -278,21 +277,17 @@ pub(super) fn find(runs: &Runs, key: Key) -> Result<Option<Known>, IndexError> {
 }
 
 /// Looks for the keys for which nothing is found yet.
-///
-/// Run by run, and not key by key: a filter is larger than the processor's cache, and so the next look into it does
-/// not wait for the one before.
 pub(super) fn find_missing(runs: &Runs, keys: &[Key], found: &mut [Option<Known>]) -> Result<(), IndexError> {
-    let missing = found.iter().enumerate().filter(|(_, known)| known.is_none());
-    let mut probes: Vec<(usize, Probe)> = missing.map(|(at, _)| (at, Probe::new(keys[at]))).collect();
+    let mut missing: Vec<usize> = (0..keys.len()).filter(|&place| found[place].is_none()).collect();
     let mut hits = Vec::new();
     for run in &runs.ids {
         hits.clear();
-        hits.extend(probes.iter().filter(|(_, probe)| run.may_have(probe)).map(|(at, _)| *at));
-        for &at in &hits {
-            found[at] = run.find(keys[at])?;
+        run.may_have(keys, &missing, &mut hits);
+        for &place in &hits {
+            found[place] = run.find(keys[place])?;
         }
-        if hits.iter().any(|&at| found[at].is_some()) {
-            probes.retain(|(at, _)| found[*at].is_none());
+        if hits.iter().any(|&place| found[place].is_some()) {
+            missing.retain(|&place| found[place].is_none());
         }
     }
     Ok(())
