@@ -14,11 +14,12 @@ fn main() {
     let elements = elements.batches().expect("JSON");
     let verdicts: Vec<Verdict> = elements.iter().map(judge).collect();
     let remember = || {
-        let posted = elements.iter().zip(&verdicts).map(|(element, verdict)| Posted::new(element, verdict));
-        posted.collect::<Vec<_>>()
+        let mut posted = Posted::default();
+        elements.iter().for_each(|element| posted.push(element, None));
+        posted
     };
     let mut posted = remember();
-    posted.iter_mut().for_each(|posted| posted.is_new = true);
+    posted.fates_mut().for_each(|fate| fate.is_new = true);
     let bodies: Vec<&[u8]> = verdicts.iter().filter_map(body).collect();
     assert_eq!(bodies.len(), N_BATCHES, "all are admitted");
 

@@ -33,7 +33,7 @@ pub(crate) struct Intake<'i> {
     preparing: Box<dyn Preparing + 'i>,
     claiming: Claiming,
     n_metrics: Vec<Option<usize>>,
-    posted: Vec<Posted>,
+    posted: Posted,
 }
 
 /// A decoded document, on its way into the ledger.
@@ -45,7 +45,7 @@ pub(crate) struct Decoded {
     /// What it brings to the allowances.
     pub(crate) claim: Claim,
     /// What the answer needs of each element.
-    pub(crate) posted: Vec<Posted>,
+    pub(crate) posted: Posted,
 }
 
 /// Decides on every element. Only a document that is not JSON of the right outer shape, or that has too many elements, is
@@ -107,18 +107,19 @@ impl<'d> Together<'d> {
 
 impl<'i> Intake<'i> {
     pub(crate) fn new(gate: Gate<'i>, preparing: Box<dyn Preparing + 'i>, claiming: Claiming) -> Self {
-        Self { gate, preparing, claiming, n_metrics: Vec::new(), posted: Vec::new() }
+        Self { gate, preparing, claiming, n_metrics: Vec::new(), posted: Posted::default() }
     }
 
     /// Decides on the elements that waited, and says how many bytes what is kept of them takes at most.
     fn take(&mut self, together: &mut Together<'_>) -> usize {
         let mut n_bytes = 0;
         for (element, verdict) in together.elements.iter().zip(judge_each(&together.elements)) {
-            let mut posted = Posted::new(element, &verdict);
             let (entry, set_aside_for) = self.gate.entry(element, verdict);
-            posted.quarantined = set_aside_for.map(Box::new);
-            n_bytes += ELEMENT_BYTES + posted_bytes(&posted) + entry_bytes(&entry);
-            self.posted.push(posted);
+            let n_posted_bytes = self.posted.n_text_bytes();
+            self.posted.push(element, set_aside_for);
+            n_bytes += ELEMENT_BYTES + entry_bytes(&entry);
+            // The room for texts grows by doubling.
+            n_bytes += 2 * (self.posted.n_text_bytes() - n_posted_bytes);
             self.n_metrics.push(Some(entry.batch().map_or(0, |batch| batch.readings().len())));
             self.claiming.add(&entry);
             self.preparing.add(entry);
@@ -162,10 +163,6 @@ fn read<'d>(document: &'d [u8], reservation: &mut Reservation) -> Result<(Docume
     let n_bytes = 4 * document.len();
     reservation.grow_to(n_bytes)?;
     Ok((Document::new(document), n_bytes))
-}
-
-fn posted_bytes(posted: &Posted) -> usize {
-    posted.n_text_bytes() + ALLOCATION_BYTES
 }
 
 fn entry_bytes(entry: &Entry) -> usize {

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use tollgate_ledger::{Outcome, Reader, chain};
-use tollgate_rules::{ModelStanding, Posted, Reason, Standing, Stands, Unknown, response, user_responses};
+use tollgate_rules::{
+    ModelStanding, Posted, PostedElement, Reason, Standing, Stands, Unknown, response, user_responses,
+};
 use tollgate_wire::{EncodeError, Response, Timestamp, UserResponses, UserStatusResponse, encode, to_vec};
 use tracing::warn;
 
@@ -40,8 +42,8 @@ struct Audible<'a> {
 
 impl<'a> Audible<'a> {
     /// `posted` as the gate left it, before it is known what became of it.
-    fn new(beyond: &'a Beyond<'a>, posted: &[Posted]) -> Self {
-        let passed = posted.iter().filter(|posted| posted.quarantined.is_none());
+    fn new(beyond: &'a Beyond<'a>, posted: &Posted) -> Self {
+        let passed = posted.iter().filter(|posted| posted.fate().quarantined.is_none());
         let model_uuids = || passed.map(|posted| posted.model_uuid().into()).collect();
         Self { beyond, model_uuids: beyond.terms.credentials.are_required().then(model_uuids) }
     }
@@ -60,7 +62,7 @@ impl Stands for Audible<'_> {
         if self.has(model_uuid) { self.beyond.by_hand(model_uuid, unit_name) } else { Err(Unknown) }
     }
 
-    fn user(&self, posted: &Posted) -> Option<Box<str>> {
+    fn user(&self, posted: PostedElement<'_>) -> Option<Box<str>> {
         if self.has(posted.model_uuid()) { self.beyond.user(posted) } else { None }
     }
 }
@@ -75,7 +77,7 @@ impl Beyond<'_> {
         Ok(set.and_then(|status| status.standing(self.now)))
     }
 
-    fn user(&self, posted: &Posted) -> Option<Box<str>> {
+    fn user(&self, posted: PostedElement<'_>) -> Option<Box<str>> {
         let model_uuid = posted.model_uuid();
         let declared = self.reader.declared_user(model_uuid).unwrap_or_else(|error| {
             warn!(error = %chain(&error), "who owns a model cannot be read");
@@ -88,22 +90,22 @@ impl Beyond<'_> {
 /// The answer to a request whose elements are all durable.
 pub(crate) fn reply(
     uuid: String,
-    mut posted: Vec<Posted>,
+    mut posted: Posted,
     outcomes: &[Outcome],
     shape: AnswerShape,
     beyond: &Beyond<'_>,
 ) -> Result<Vec<u8>, EncodeError> {
     let beyond = &Audible::new(beyond, &posted);
-    for (posted, outcome) in posted.iter_mut().zip(outcomes) {
-        posted.is_new = *outcome == Outcome::Recorded;
+    for (fate, outcome) in posted.fates_mut().zip(outcomes) {
+        fate.is_new = *outcome == Outcome::Recorded;
         match outcome {
             // Whoever may not post for a model is not told which ids it has.
-            Outcome::Conflict { .. } if posted.quarantined.is_some() => {}
+            Outcome::Conflict { .. } if fate.quarantined.is_some() => {}
             Outcome::Conflict { recorded, .. } => {
-                posted.quarantined = Some(Box::new(Reason::Conflict { recorded: *recorded }));
+                fate.quarantined = Some(Box::new(Reason::Conflict { recorded: *recorded }));
             }
             // A copy of what was recorded is no longer refused for anything.
-            Outcome::Recorded | Outcome::Duplicate => posted.quarantined = None,
+            Outcome::Recorded | Outcome::Duplicate => fate.quarantined = None,
             Outcome::Quarantined { .. } => {}
         }
     }
@@ -112,7 +114,7 @@ pub(crate) fn reply(
         AnswerShape::Jimm => Ok(user_status(&user_responses(uuid, &posted, beyond))),
         AnswerShape::ByContent => {
             let by_model = response(uuid.clone(), &posted, beyond, beyond.beyond.terms.grace_period);
-            if posted.iter().any(|posted| posted.from_jimm) {
+            if posted.iter().any(PostedElement::is_from_jimm) {
                 let by_user = user_responses(uuid, &posted, beyond);
                 union(&by_model, &by_user.user_responses.unwrap_or_default())
             } else {

@@ -9,7 +9,7 @@
 //! - [`judge`] makes each posted element [`Admitted`] or [`Quarantined`], the latter with a [`Reason`]; [`limits`]
 //!   says how much of everything is admitted.
 //! - [`Decimal`] is one value, exactly; [`Sum`] is what many of them come to.
-//! - [`Posted`] is what the answer needs of an element while the ledger has it.
+//! - [`Posted`] is what the answer needs of a request's elements while the ledger has them.
 //! - [`KeyRing`], [`mint`] and [`authorize`] are about credentials, which are [`Macaroon`]s.
 //! - [`response`] and [`user_responses`] build the answer from them: acknowledgements, and a [`Standing`] for each
 //!   model, unit and user.
@@ -59,7 +59,7 @@ pub use digest::Digest;
 pub use macaroon::{Macaroon, MacaroonError, Secret};
 pub use meter::{MeterError, MeterKind, MeterSettings, Meters};
 pub use policy::Policy;
-pub use posted::{Posted, comes_from_jimm, owner};
+pub use posted::{Fate, Posted, PostedElement, comes_from_jimm, owner};
 pub use reason::Reason;
 pub use reply::{Stands, Unknown, Unlimited, response, user_responses};
 pub use rollup::{Point, Rollup, hour_of, hour_start};

@@ -4,32 +4,47 @@ use std::hash::Hash;
 
 use tollgate_wire::{BatchRef, Element};
 
+use crate::Reason;
 use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX, within_or_none};
-use crate::{Reason, Verdict};
 
-/// What an answer needs to know of one element of a request, kept while the ledger has the element itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an answer needs to know of the elements of a request, kept while the ledger has the elements themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Posted {
-    /// The ids and names, one after the other: there are as many of them as batches, and each would be an allocation.
-    texts: Box<str>,
-    /// Where in `texts` the model's uuid, the batch's and the model's name end; the rest is the unit's name.
-    ends: [u16; 3],
-    /// Whether JEM or JIMM posted it, which want an answer by user.
-    pub from_jimm: bool,
+    /// The ids and names of all of them, one after the other: each would be an allocation.
+    texts: String,
+    elements: Vec<Kept>,
+}
+
+/// What is kept of one element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    /// Where its texts begin.
+    start: usize,
+    /// Where from there the model's uuid, the batch's and the names of model and unit end.
+    ends: [u16; 4],
+    from_jimm: bool,
+    fate: Fate,
+}
+
+/// What became of an element.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fate {
     /// Whether the ledger says that it was recorded now: then no other element of the request is, under its id.
     pub is_new: bool,
     /// Why it went to quarantine, when it did. A conflict becomes known only from the ledger: set it then.
     pub quarantined: Option<Box<Reason>>,
 }
 
+/// One element of [`Posted`].
+#[derive(Debug, Clone, Copy)]
+pub struct PostedElement<'p> {
+    texts: &'p str,
+    kept: &'p Kept,
+}
+
 impl Posted {
-    /// What to remember of `element`, on which `verdict` was given.
-    #[must_use]
-    pub fn new(element: &Element<'_>, verdict: &Verdict) -> Self {
-        let quarantined = match verdict {
-            Verdict::Admitted(_) => None,
-            Verdict::Quarantined(quarantined) => Some(Box::new(quarantined.reason.clone())),
-        };
+    /// Remembers `element`, which is set aside for a reason or is not.
+    pub fn push(&mut self, element: &Element<'_>, set_aside_for: Option<Reason>) {
         let (names, from_jimm) = match &element.batch {
             Ok(batch) => (
                 [&*batch.model_uuid, &*batch.uuid, &*batch.model_name, &*batch.unit_name],
@@ -46,42 +61,35 @@ impl Posted {
             }
         };
         let bytes_max = [ID_BYTES_MAX, ID_BYTES_MAX, NAME_BYTES_MAX, NAME_BYTES_MAX];
-        let texts: [&str; 4] = std::array::from_fn(|index| within_or_none(bytes_max[index], names[index]));
-        let mut end = 0;
-        let ends = [0, 1, 2].map(|index: usize| {
-            end += texts[index].len();
-            u16::try_from(end).expect("the limits of ids and names are far below 64 KiB")
+        let start = self.texts.len();
+        let ends = [0, 1, 2, 3].map(|index: usize| {
+            self.texts.push_str(within_or_none(bytes_max[index], names[index]));
+            u16::try_from(self.texts.len() - start).expect("the limits of ids and names are far below 64 KiB")
         });
-        Self { texts: texts.concat().into(), ends, from_jimm, is_new: false, quarantined }
+        let fate = Fate { is_new: false, quarantined: set_aside_for.map(Box::new) };
+        self.elements.push(Kept { start, ends, from_jimm, fate });
     }
 
-    /// Whose batch it is, as it said; may be empty. What is too long to be an id is empty too, and so never acknowledged.
+    /// How many elements there are.
     #[must_use]
-    pub fn model_uuid(&self) -> &str {
-        &self.texts[..self.end(0)]
+    pub fn len(&self) -> usize {
+        self.elements.len()
     }
 
-    /// Which batch it is, as [`Posted::model_uuid`].
+    /// Whether there are none.
     #[must_use]
-    pub fn batch_uuid(&self) -> &str {
-        &self.texts[self.end(0)..self.end(1)]
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
     }
 
-    /// The model's name, as it said.
-    #[must_use]
-    pub fn model_name(&self) -> &str {
-        &self.texts[self.end(1)..self.end(2)]
+    /// The elements, in order.
+    pub fn iter(&self) -> impl Iterator<Item = PostedElement<'_>> {
+        self.elements.iter().map(|kept| PostedElement { texts: &self.texts, kept })
     }
 
-    /// The unit, as it said; empty for a batch of the model itself.
-    #[must_use]
-    pub fn unit_name(&self) -> &str {
-        &self.texts[self.end(2)..]
-    }
-
-    /// Equal when both ids are.
-    pub(crate) fn identity(&self) -> impl Eq + Hash {
-        (&self.texts[..self.end(1)], self.ends[0])
+    /// What became of each element, in order.
+    pub fn fates_mut(&mut self) -> impl Iterator<Item = &mut Fate> {
+        self.elements.iter_mut().map(|kept| &mut kept.fate)
     }
 
     /// How many bytes of text are remembered.
@@ -89,9 +97,54 @@ impl Posted {
     pub fn n_text_bytes(&self) -> usize {
         self.texts.len()
     }
+}
 
-    fn end(&self, index: usize) -> usize {
-        usize::from(self.ends[index])
+impl<'p> PostedElement<'p> {
+    /// Whose batch it is, as it said; may be empty. What is too long to be an id is empty too, and so never acknowledged.
+    #[must_use]
+    pub fn model_uuid(self) -> &'p str {
+        self.text(0)
+    }
+
+    /// Which batch it is, as [`PostedElement::model_uuid`].
+    #[must_use]
+    pub fn batch_uuid(self) -> &'p str {
+        self.text(1)
+    }
+
+    /// The model's name, as it said.
+    #[must_use]
+    pub fn model_name(self) -> &'p str {
+        self.text(2)
+    }
+
+    /// The unit, as it said; empty for a batch of the model itself.
+    #[must_use]
+    pub fn unit_name(self) -> &'p str {
+        self.text(3)
+    }
+
+    /// Whether JEM or JIMM posted it, which want an answer by user.
+    #[must_use]
+    pub fn is_from_jimm(self) -> bool {
+        self.kept.from_jimm
+    }
+
+    /// What became of it.
+    #[must_use]
+    pub fn fate(self) -> &'p Fate {
+        &self.kept.fate
+    }
+
+    /// Equal when both ids are.
+    pub(crate) fn identity(self) -> impl Eq + Hash {
+        (self.model_uuid(), self.batch_uuid())
+    }
+
+    fn text(self, index: usize) -> &'p str {
+        let Kept { start, ends, .. } = self.kept;
+        let from = if index == 0 { 0 } else { ends[index - 1] };
+        &self.texts[start + usize::from(from)..start + usize::from(ends[index])]
     }
 }
 

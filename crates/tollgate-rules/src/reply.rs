@@ -7,7 +7,7 @@ use tollgate_wire::{
 };
 
 use crate::standing::unit_standings;
-use crate::{ModelStanding, Posted, Standing, owner};
+use crate::{ModelStanding, Posted, PostedElement, Standing, owner};
 
 /// What is known beyond a request of those whom its answer is about.
 pub trait Stands {
@@ -22,7 +22,7 @@ pub trait Stands {
     fn by_hand(&self, model_uuid: &str, unit_name: &str) -> Result<Option<Standing>, Unknown>;
 
     /// The user who owns the model of an element.
-    fn user(&self, posted: &Posted) -> Option<Box<str>>;
+    fn user(&self, posted: PostedElement<'_>) -> Option<Box<str>>;
 }
 
 /// It cannot be said where somebody stands, so nothing is.
@@ -42,7 +42,7 @@ impl Stands for Unlimited {
         Ok(None)
     }
 
-    fn user(&self, posted: &Posted) -> Option<Box<str>> {
+    fn user(&self, posted: PostedElement<'_>) -> Option<Box<str>> {
         owner(posted.model_name()).map(Into::into)
     }
 }
@@ -76,17 +76,17 @@ fn unit_standing(stands: &impl Stands, model_uuid: &str, unit_name: &str) -> Res
 #[must_use]
 pub fn response(
     uuid: String,
-    posted: &[Posted],
+    posted: &Posted,
     stands: &impl Stands,
     new_grace_period: Nanoseconds,
 ) -> Response {
     let mut responses = EnvironmentResponses::default();
-    if posted.iter().all(|element| element.is_new) {
+    if posted.iter().all(|element| element.fate().is_new) {
         // No two of them have one id.
         posted.iter().for_each(|element| responses.ack(element.model_uuid(), element.batch_uuid()));
     } else {
         let mut acknowledged = HashSet::with_capacity(posted.len());
-        for element in posted {
+        for element in posted.iter() {
             if acknowledged.insert(element.identity()) {
                 responses.ack(element.model_uuid(), element.batch_uuid());
             }
@@ -117,11 +117,11 @@ pub fn response(
 /// one that never came would have them send it for ever. A user's status is the worst of its models in the request and of its
 /// elements in quarantine.
 #[must_use]
-pub fn user_responses(uuid: String, posted: &[Posted], stands: &impl Stands) -> UserStatusResponse {
+pub fn user_responses(uuid: String, posted: &Posted, stands: &impl Stands) -> UserStatusResponse {
     let mut responses = UserResponses::default();
     let mut acknowledged = HashSet::with_capacity(posted.len());
     let mut standings = BTreeMap::<Box<str>, Standing>::new();
-    for element in posted {
+    for element in posted.iter() {
         let user = stands.user(element).unwrap_or_default();
         let standing = standings.entry(user.clone()).or_default();
         *standing = std::mem::take(standing)

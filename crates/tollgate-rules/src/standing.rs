@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tollgate_wire::Status;
 
-use crate::Posted;
 use crate::reason::excerpt;
+use crate::{Posted, PostedElement};
 
 /// A meter status and a line for people. The default is GREEN without a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl Standing {
 
     /// Where a unit stands by this element of it alone: AMBER or RED, by the reason, when the element is in quarantine.
     #[must_use]
-    pub(crate) fn by(posted: &Posted) -> Self {
-        let Some(reason) = &posted.quarantined else { return Self::default() };
+    pub(crate) fn by(posted: PostedElement<'_>) -> Self {
+        let Some(reason) = &posted.fate().quarantined else { return Self::default() };
         let batch = match posted.batch_uuid() {
             "" => "a batch".to_owned(),
             uuid => format!("batch {}", excerpt(uuid).escape_debug()),
@@ -43,9 +43,9 @@ impl Standing {
 
 /// Where each unit of a request stands, by unit name and model uuid: names differ where models mostly are one. Elements that name no model or no unit have no
 /// place in it.
-pub(crate) fn unit_standings(posted: &[Posted]) -> BTreeMap<(&str, &str), Standing> {
+pub(crate) fn unit_standings(posted: &Posted) -> BTreeMap<(&str, &str), Standing> {
     let mut standings = BTreeMap::<_, Standing>::new();
-    for element in posted {
+    for element in posted.iter() {
         if element.model_uuid().is_empty() || element.unit_name().is_empty() {
             continue;
         }

@@ -159,7 +159,9 @@ fn what_is_too_long_to_be_a_name_names_nothing() {
         let body = format!("[{element}]");
         let document = Document::new(body.as_bytes());
         let elements = document.batches().expect("the body is an array");
-        let posted = Posted::new(&elements[0], &judge(&elements[0]));
+        let mut posted = Posted::default();
+        posted.push(&elements[0], Some(quarantined.reason));
+        let posted = posted.iter().next().expect("it was remembered");
         assert_eq!((posted.model_uuid(), posted.batch_uuid(), posted.unit_name()), ("", "", ""));
     }
 }

@@ -5,16 +5,24 @@
 use std::collections::BTreeMap;
 
 use tollgate_rules::{
-    Digest, ModelStanding, Posted, Reason, Standing, Stands, Unknown, Unlimited, comes_from_jimm, judge,
-    owner, response, user_responses,
+    Digest, ModelStanding, Posted, PostedElement, Reason, Standing, Stands, Unknown, Unlimited, Verdict,
+    comes_from_jimm, judge, owner, response, user_responses,
 };
 use tollgate_wire::{Document, Nanoseconds, Status, to_vec};
 
 /// What is remembered of a posted body.
-fn posted(body: &str) -> Vec<Posted> {
+fn posted(body: &str) -> Posted {
     let document = Document::new(body.as_bytes());
     let elements = document.batches().expect("the body is an array");
-    elements.iter().map(|element| Posted::new(element, &judge(element))).collect()
+    let mut posted = Posted::default();
+    for element in &elements {
+        let set_aside_for = match judge(element) {
+            Verdict::Admitted(_) => None,
+            Verdict::Quarantined(quarantined) => Some(quarantined.reason),
+        };
+        posted.push(element, set_aside_for);
+    }
+    posted
 }
 
 fn element(model_uuid: &str, uuid: &str, unit_name: &str, value: &str) -> String {
@@ -30,14 +38,14 @@ fn jimm_element(model_uuid: &str, uuid: &str, model_name: &str, value: &str) -> 
 }
 
 #[track_caller]
-fn check_response(posted: &[Posted], env_responses: &str) {
+fn check_response(posted: &Posted, env_responses: &str) {
     let response = response("r".to_owned(), posted, &Unlimited, Nanoseconds(0));
     let json = String::from_utf8(to_vec(&response).unwrap()).unwrap();
     assert_eq!(json, format!(r#"{{"uuid":"r","env-responses":{env_responses},"new-grace-period":0}}"#));
 }
 
 #[track_caller]
-fn check_users(posted: &[Posted], user_responses_json: &str) {
+fn check_users(posted: &Posted, user_responses_json: &str) {
     let response = user_responses("r".to_owned(), posted, &Unlimited);
     let json = String::from_utf8(to_vec(&response).unwrap()).unwrap();
     assert_eq!(json, format!(r#"{{"uuid":"r","user-responses":{user_responses_json}}}"#));
@@ -89,7 +97,8 @@ fn a_unit_whose_batch_is_in_quarantine_is_amber() {
 #[test]
 fn a_conflict_is_known_from_the_ledger() {
     let mut posted = posted(&format!("[{}]", element("m", "1", "app/0", "5")));
-    posted[0].quarantined = Some(Box::new(Reason::Conflict { recorded: Digest::of(b"") }));
+    let conflict = Some(Box::new(Reason::Conflict { recorded: Digest::of(b"") }));
+    posted.fates_mut().for_each(|fate| fate.quarantined.clone_from(&conflict));
     check_response(
         &posted,
         r#"{"m":{"acks":["1"],"model-status":{"status":"GREEN","info":""},"unit-statuses":{"app/0":{"status":"AMBER","info":"batch 1 is in quarantine: a batch with this id and other content was recorded before"}}}}"#,
@@ -141,7 +150,7 @@ impl Stands for Said {
         Ok(status.map(|&status| Standing { status, info: "by hand".to_owned() }))
     }
 
-    fn user(&self, _: &Posted) -> Option<Box<str>> {
+    fn user(&self, _: PostedElement<'_>) -> Option<Box<str>> {
         self.user.map(Into::into)
     }
 }
@@ -256,7 +265,7 @@ fn check_jimm(element: &str, expected: bool) {
     if let Ok(batch) = &elements[0].batch {
         assert_eq!(comes_from_jimm(batch), expected, "{element}");
     }
-    assert_eq!(posted(&body)[0].from_jimm, expected, "{element}");
+    assert!(posted(&body).iter().all(|posted| posted.is_from_jimm() == expected), "{element}");
 }
 
 #[test]
