@@ -153,8 +153,7 @@ impl Part {
     fn into_added(self, keys: &KeyMaker) -> Vec<Added> {
         let additions = match self.additions {
             Additions::Packed(PackedBatches { ids, usage, .. }) => {
-                let ids = ids.into_iter().map(|(key, digest)| Added::Id { key, digest });
-                return ids.chain([Added::Usage(usage)]).collect();
+                return vec![Added::Ids(ids), Added::Usage(usage)];
             }
             Additions::Some(additions) => additions,
         };

@@ -135,6 +135,8 @@ impl Facts {
 pub(crate) enum Added {
     /// A batch; what it counts comes with the next [`Added::Usage`].
     Id { key: Key, digest: Digest },
+    /// As many batches, one after the other.
+    Ids(Vec<(Key, Digest)>),
     /// What batches add up to that came before; no record of its own.
     Usage(Usage),
     /// An element, under its key and under its id.
@@ -228,9 +230,7 @@ impl Index {
         let mut live = self.live_mut();
         let mut position = RecordPosition { sequence, index: 0 };
         for added in added {
-            let is_record = !matches!(added, Added::Usage(_));
-            live.add(&self.keys, position, added).map_err(|contradiction| (position, contradiction))?;
-            position.index += u32::from(is_record);
+            live.add(&self.keys, &mut position, added).map_err(|contradiction| (position, contradiction))?;
         }
         live.sequence = sequence;
         Ok(())
@@ -454,9 +454,22 @@ impl Live {
         self.recent.find(key).or_else(frozen)
     }
 
-    fn add(&mut self, keys: &KeyMaker, position: RecordPosition, added: Added) -> Result<(), Contradiction> {
+    /// `position` is that of its first record, and then of what follows; after an error, of the record that cannot be added.
+    fn add(
+        &mut self,
+        keys: &KeyMaker,
+        position: &mut RecordPosition,
+        added: Added,
+    ) -> Result<(), Contradiction> {
         match added {
             Added::Id { key, digest } => self.add_id(key, digest, position)?,
+            // Each from where it is: copied one by one beforehand, it would be waited for until what was inserted before it had left
+            // for the memory.
+            Added::Ids(ids) => {
+                for (key, digest) in ids {
+                    self.add_id(key, digest, position)?;
+                }
+            }
             Added::Usage(usage) => self.facts.catalogue.merge(usage, &mut self.rollups),
             Added::Act(act) => {
                 if let StoredAct::Release { quarantine_id: id } = act
@@ -466,27 +479,37 @@ impl Live {
                 }
                 self.facts.acts.add(act);
                 self.n_acts += 1;
+                position.index += 1;
             }
             Added::Quarantined { key, id, digest } => {
                 let expected = self.facts.next_quarantine_id();
                 if id != expected {
                     return Err(Contradiction::QuarantineId { id, expected });
                 }
-                let by_id = Known { digest, value: pack(position) };
+                let by_id = Known { digest, value: pack(*position) };
                 if !self.recent.insert(key, Known { digest, value: id })
                     || !self.recent.insert(keys.quarantine(id), by_id)
                 {
                     return Err(Contradiction::RecordedTwice);
                 }
                 self.facts.n_quarantined += 1;
+                position.index += 1;
             }
         }
         Ok(())
     }
 
-    fn add_id(&mut self, key: Key, digest: Digest, position: RecordPosition) -> Result<(), Contradiction> {
-        let is_new = self.recent.insert(key, Known { digest, value: pack(position) });
-        if is_new { Ok(()) } else { Err(Contradiction::RecordedTwice) }
+    fn add_id(
+        &mut self,
+        key: Key,
+        digest: Digest,
+        position: &mut RecordPosition,
+    ) -> Result<(), Contradiction> {
+        if !self.recent.insert(key, Known { digest, value: pack(*position) }) {
+            return Err(Contradiction::RecordedTwice);
+        }
+        position.index += 1;
+        Ok(())
     }
 }
 
