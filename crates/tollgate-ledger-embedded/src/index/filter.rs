@@ -15,7 +15,9 @@ pub(super) struct Filter {
     blocks: Vec<Block>,
 }
 
-type Block = [u64; 8];
+type Block = [u64; BLOCK_WORDS];
+
+const BLOCK_WORDS: usize = 8;
 
 /// Keys that are looked for together: the blocks of so many stay in the processor's nearest cache.
 const KEYS_TOGETHER: usize = 256;
@@ -26,13 +28,13 @@ impl Filter {
     /// An empty filter for `n_keys` keys.
     pub(super) fn new(n_keys: u64) -> Self {
         let n_blocks = Self::bytes_for(n_keys) / BLOCK_BYTES as u64;
-        Self { blocks: vec![[0; 8]; usize::try_from(n_blocks).expect("a filter fits into memory")] }
+        Self { blocks: vec![[0; BLOCK_WORDS]; usize::try_from(n_blocks).expect("a filter fits into memory")] }
     }
 
     pub(super) fn insert(&mut self, key: Key) {
         let block = self.block_of(key);
         for probe in 0..N_PROBES {
-            let (word, bit) = place_of_bit(key, probe);
+            let (word, bit) = bit_of(key, probe);
             self.blocks[block][word] |= bit;
         }
     }
@@ -40,31 +42,35 @@ impl Filter {
     /// Appends to `found` those of `places` whose keys in `keys` may have been inserted; all others were not.
     ///
     /// A filter is larger than the processor's cache, so what takes the time is to wait for blocks. One bit of each key is looked at,
-    /// then another one of each that has it, and so on; which keys have one is never branched on. So many blocks are waited
-    /// for at the same time.
+    /// then another one of each that has it, and so on, and each time the words are fetched by a loop that does nothing
+    /// else and depends on none of them: so many of them are waited for at the same time.
     pub(super) fn find(&self, keys: &[Key], places: &[usize], found: &mut Vec<usize>) {
+        let all_words = self.blocks.as_flattened();
         let mut left = [0; KEYS_TOGETHER];
+        let mut words_at = [0; KEYS_TOGETHER];
+        let mut words = [0; KEYS_TOGETHER];
         for places in places.chunks(KEYS_TOGETHER) {
-            let left = &mut left[..places.len()];
-            left.copy_from_slice(places);
-            let mut n_left = left.len();
+            left[..places.len()].copy_from_slice(places);
+            let mut n_left = places.len();
             for probe in 0..N_PROBES {
+                for (word_at, &place) in words_at.iter_mut().zip(&left[..n_left]) {
+                    let key = keys[place];
+                    *word_at = self.block_of(key) * BLOCK_WORDS + bit_of(key, probe).0;
+                }
+                for (word, &word_at) in words.iter_mut().zip(&words_at[..n_left]) {
+                    *word = all_words[word_at];
+                }
                 let mut n_having = 0;
                 for index in 0..n_left {
                     let place = left[index];
                     left[n_having] = place;
-                    n_having += usize::from(self.has_bit(keys[place], probe));
+                    let (_, bit) = bit_of(keys[place], probe);
+                    n_having += usize::from(words[index] & bit != 0);
                 }
                 n_left = n_having;
             }
             found.extend_from_slice(&left[..n_left]);
         }
-    }
-
-    #[inline]
-    fn has_bit(&self, key: Key, probe: u32) -> bool {
-        let (word, bit) = place_of_bit(key, probe);
-        self.blocks[self.block_of(key)][word] & bit != 0
     }
 
     /// In the order of the keys, so that a filter is filled from its beginning to its end.
@@ -98,7 +104,7 @@ impl Filter {
         let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
         assert!(rest.is_empty(), "a filter is read in whole blocks");
         self.blocks.extend(blocks.iter().map(|bytes| {
-            let mut block = [0; 8];
+            let mut block = [0; BLOCK_WORDS];
             for (word, bytes) in block.iter_mut().zip(bytes.as_chunks().0) {
                 *word = u64::from_le_bytes(*bytes);
             }
@@ -109,10 +115,10 @@ impl Filter {
 
 /// Where in its block a key has one of its bits: the word and the bit in it.
 #[inline]
-fn place_of_bit(key: Key, probe: u32) -> (usize, u64) {
+fn bit_of(key: Key, probe: u32) -> (usize, u64) {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
     let bits = key.0 as u64 >> (9 * probe);
-    ((bits >> 6) as usize % 8, 1 << (bits % 64))
+    ((bits >> 6) as usize % BLOCK_WORDS, 1 << (bits % 64))
 }
 
 #[cfg(test)]
