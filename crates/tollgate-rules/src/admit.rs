@@ -150,12 +150,6 @@ impl Admitted {
         &self.content.body
     }
 
-    /// The canonical JSON, for who keeps nothing else.
-    #[must_use]
-    pub fn into_body(self) -> Box<[u8]> {
-        self.content.body
-    }
-
     /// Reads a recorded batch back, as a ledger does when it recovers.
     ///
     /// # Errors
@@ -243,15 +237,17 @@ pub fn judge(element: &Element<'_>) -> Verdict {
 }
 
 /// As [`judge`] of each of `elements`, in less time: sixteen or more digests at once are less work than one after the other.
-#[must_use]
-pub fn judge_each(elements: &[Element<'_>]) -> Vec<Verdict> {
-    let mut scratch = Vec::new();
+pub fn judge_each(elements: &[Element<'_>]) -> impl Iterator<Item = Verdict> {
+    let mut scratch = Vec::with_capacity(TEXTS_BYTES);
     let examined: Vec<Examined> = elements.iter().map(|element| examine(element, &mut scratch)).collect();
     let bodies: Vec<&[u8]> = examined.iter().filter_map(Examined::body).collect();
-    let mut digests = Digest::of_each(&bodies).into_iter();
-    let mut next_digest = |_: &[u8]| digests.next().expect("each body has a digest");
-    examined.into_iter().map(|examined| examined.conclude(&mut next_digest)).collect()
+    let mut digests = Digest::of_each(&bodies);
+    let mut next_digest = move |_: &[u8]| digests.next().expect("each body has a digest");
+    examined.into_iter().map(move |examined| examined.conclude(&mut next_digest))
 }
+
+/// The texts of most batches have fewer bytes.
+const TEXTS_BYTES: usize = 1 << 10;
 
 /// Decides on a decoded batch; `raw` is the JSON that it came as.
 ///

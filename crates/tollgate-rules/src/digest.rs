@@ -20,9 +20,8 @@ impl Digest {
 
     /// The digest of each of `contents`. [`blake3_lanes::N_LANES`] of them that are as long as batches take little more time
     /// than two.
-    #[must_use]
-    pub(crate) fn of_each(contents: &[&[u8]]) -> Vec<Self> {
-        blake3_lanes::hash_each(contents).iter().map(Self::half).collect()
+    pub(crate) fn of_each(contents: &[&[u8]]) -> impl Iterator<Item = Self> + use<> {
+        blake3_lanes::hash_each(contents).into_iter().map(|hash| Self::half(&hash))
     }
 
     fn half(hash: &[u8; 32]) -> Self {

@@ -1,7 +1,5 @@
 //! What is remembered of a posted element until its answer is written.
 
-use std::hash::Hash;
-
 use tollgate_wire::{BatchRef, Element};
 
 use crate::Reason;
@@ -136,8 +134,8 @@ impl<'p> PostedElement<'p> {
         &self.kept.fate
     }
 
-    /// Equal when both ids are.
-    pub(crate) fn identity(self) -> impl Eq + Hash {
+    /// The model's uuid and the batch's.
+    pub(crate) fn id(self) -> (&'p str, &'p str) {
         (self.model_uuid(), self.batch_uuid())
     }
 

@@ -83,14 +83,10 @@ pub fn response(
     let mut responses = EnvironmentResponses::default();
     if posted.iter().all(|element| element.fate().is_new) {
         // No two of them have one id.
-        posted.iter().for_each(|element| responses.ack(element.model_uuid(), element.batch_uuid()));
+        responses.ack_each(posted.iter().map(PostedElement::id));
     } else {
         let mut acknowledged = HashSet::with_capacity(posted.len());
-        for element in posted.iter() {
-            if acknowledged.insert(element.identity()) {
-                responses.ack(element.model_uuid(), element.batch_uuid());
-            }
-        }
+        responses.ack_each(posted.iter().map(PostedElement::id).filter(|id| acknowledged.insert(*id)));
     }
     for ((unit_name, model_uuid), by_request) in unit_standings(posted) {
         // What became of the unit's batches is said in any case.

@@ -31,10 +31,21 @@ impl EnvironmentResponses {
     /// Acknowledges a batch under its model. With an empty id on either side this does nothing, as in Go:
     /// what cannot be named cannot be acknowledged.
     pub fn ack(&mut self, model_uuid: &str, batch_uuid: &str) {
-        if model_uuid.is_empty() || batch_uuid.is_empty() {
-            return;
+        self.ack_each([(model_uuid, batch_uuid)]);
+    }
+
+    /// As [`EnvironmentResponses::ack`] of each of `ids`, a model's and a batch's; in less time where the same model comes again.
+    pub fn ack_each<'a>(&mut self, ids: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let are_ids =
+            |(model_uuid, batch_uuid): &(&str, &str)| !model_uuid.is_empty() && !batch_uuid.is_empty();
+        let mut ids = ids.into_iter().filter(are_ids).peekable();
+        while let Some((model_uuid, batch_uuid)) = ids.next() {
+            let acks = &mut self.model(model_uuid).acks;
+            acks.push(batch_uuid.to_owned());
+            while let Some((_, batch_uuid)) = ids.next_if(|(model, _)| *model == model_uuid) {
+                acks.push(batch_uuid.to_owned());
+            }
         }
-        self.model(model_uuid).acks.push(batch_uuid.to_owned());
     }
 
     /// Sets the meter status of one unit, in place of an earlier one.

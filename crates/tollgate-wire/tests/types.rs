@@ -44,9 +44,7 @@ fn check_responses(set: impl FnOnce(&mut EnvironmentResponses), json: &str) {
 fn acknowledgements_are_kept_by_model() {
     check_responses(
         |responses| {
-            responses.ack("m", "b");
-            responses.ack("m", "a");
-            responses.ack("n", "b");
+            responses.ack_each([("m", "b"), ("m", "a"), ("n", "b")]);
             responses.ack("m", "b");
         },
         r#"{"m":{"acks":["b","a","b"],"model-status":{"status":"","info":""}},"n":{"acks":["b"],"model-status":{"status":"","info":""}}}"#,
@@ -60,8 +58,13 @@ fn what_has_no_id_is_not_acknowledged() {
             responses.ack("", "b");
             responses.ack("m", "");
             responses.ack("", "");
+            responses.ack_each([]);
         },
         "{}",
+    );
+    check_responses(
+        |responses| responses.ack_each([("", "b"), ("m", "a"), ("m", ""), ("m", "b"), ("", "")]),
+        r#"{"m":{"acks":["a","b"],"model-status":{"status":"","info":""}}}"#,
     );
 }
 
