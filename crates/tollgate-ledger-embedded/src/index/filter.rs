@@ -152,6 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn many_keys_are_found_as_each_would_be_alone() {
+        let keys = keys(10 * KEYS_TOGETHER as u64);
+        // So few blocks for so many keys that some of the others look as if they were there.
+        let mut filter = Filter::new(120);
+        keys.iter().take(400).for_each(|&key| filter.insert(key));
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut n_found = 0;
+        for n_places in [0, 1, 2, KEYS_TOGETHER - 1, KEYS_TOGETHER, KEYS_TOGETHER + 1, 5 * KEYS_TOGETHER - 7]
+        {
+            let places: Vec<usize> = (0..n_places).map(|_| random.usize(..keys.len())).collect();
+            let mut found = vec![7];
+            filter.find(&keys, &places, &mut found);
+            let mut expected = vec![7];
+            for &place in &places {
+                let block = filter.blocks[filter.block_of(keys[place])];
+                let has = |probe| block[bit_of(keys[place], probe).0] & bit_of(keys[place], probe).1 != 0;
+                expected.extend((0..N_PROBES).all(has).then_some(place));
+            }
+            assert_eq!(found, expected, "{n_places} places");
+            n_found += found.len();
+        }
+        assert!((400..1_200).contains(&n_found), "{n_found} were found: some inserted, some not");
+    }
+
+    #[test]
     fn a_filter_without_keys_has_none() {
         let filter = Filter::new(0);
         let mut found = Vec::new();
