@@ -135,7 +135,7 @@ impl Facts {
 pub(crate) enum Added {
     /// A batch; what it counts comes with the next [`Added::Usage`].
     Id { key: Key, digest: Digest },
-    /// As many batches, one after the other.
+    /// Batches that follow each other, likewise.
     Ids(Vec<(Key, Digest)>),
     /// What batches add up to that came before; no record of its own.
     Usage(Usage),
@@ -463,8 +463,8 @@ impl Live {
     ) -> Result<(), Contradiction> {
         match added {
             Added::Id { key, digest } => self.add_id(key, digest, position)?,
-            // Each from where it is: copied one by one beforehand, it would be waited for until what was inserted before it had left
-            // for the memory.
+            // Each is read from where it has been for long. Read from a copy made just before, it would come only when that has reached
+            // the cache, and so behind what was inserted before it, which waits for its place in a table larger than the cache.
             Added::Ids(ids) => {
                 for (key, digest) in ids {
                     self.add_id(key, digest, position)?;
