@@ -1,4 +1,4 @@
-//! What is remembered of a posted element until its answer is written.
+//! What is remembered of the elements of a request until their answer is written.
 
 use tollgate_wire::{BatchRef, Element};
 

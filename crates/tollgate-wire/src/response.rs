@@ -39,9 +39,8 @@ impl EnvironmentResponses {
         let are_ids =
             |(model_uuid, batch_uuid): &(&str, &str)| !model_uuid.is_empty() && !batch_uuid.is_empty();
         let mut ids = ids.into_iter().filter(are_ids).peekable();
-        while let Some((model_uuid, batch_uuid)) = ids.next() {
+        while let Some(&(model_uuid, _)) = ids.peek() {
             let acks = &mut self.model(model_uuid).acks;
-            acks.push(batch_uuid.to_owned());
             while let Some((_, batch_uuid)) = ids.next_if(|(model, _)| *model == model_uuid) {
                 acks.push(batch_uuid.to_owned());
             }

@@ -151,6 +151,15 @@ mod tests {
         assert_eq!(read, filter);
     }
 
+    /// With other bits than those that a run was written with, what is recorded would look as if it were new, and count twice.
+    #[test]
+    fn which_bits_a_key_has_does_not_change() {
+        let mut filter = Filter::new(64);
+        filter.insert(Key(0x8000_0000_0000_0000_0123_4567_89ab_cdef));
+        let second = [0x10, 0x400_0040_0000, 0, 0x2_0000_0000_0000, 0x400_0000, 0, 0, 0x8040_0000_0000];
+        assert_eq!(filter.blocks, [[0; BLOCK_WORDS], second]);
+    }
+
     #[test]
     fn many_keys_are_found_as_each_would_be_alone() {
         let keys = keys(10 * KEYS_TOGETHER as u64);
