@@ -132,4 +132,23 @@ mod tests {
         made.dedup();
         assert_eq!(made.len(), n_made);
     }
+
+    /// Under other keys than those that it was stored under, what is recorded would look as if it were new, and count twice.
+    #[test]
+    fn a_key_does_not_change() {
+        let keys = KeyMaker { secret: [1, 2] };
+        let made = [
+            keys.batch(BatchIdRef { model_uuid: "model", batch_uuid: "batch" }),
+            keys.element_with("model", "batch", Digest([3; 16])),
+            keys.quarantine(4),
+            keys.series_of("model", "unit/0", "charm").key("meter", r#"{"label":"value"}"#),
+        ];
+        let stored = [
+            0xe540_a07f_7e6d_6897_6c76_c66d_b54f_1de5,
+            0x0f65_dcc2_80cd_9876_93e6_41e9_8dfd_0bee,
+            0x153f_f979_b005_5251_3933_8da5_9a5d_6085,
+            0x0f97_9707_cb4f_4010_a0bc_212a_432b_d94c,
+        ];
+        assert_eq!(made, stored.map(Key));
+    }
 }
