@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
+use tollgate_bench::bare::{Syncing, start_null};
 use tollgate_bench::chunk::Chunk;
 use tollgate_bench::disk::{append_and_sync, append_and_sync_at};
 use tollgate_bench::document::batches;
 use tollgate_bench::load::{Batches, Load, Pace, post_chunks, post_singles};
 use tollgate_bench::postgres::{self, Cluster};
-use tollgate_bench::server::{Program, Server, start_null};
+use tollgate_bench::server::{Program, Server};
 use tollgate_bench::table::{Measured, Table};
 
 /// Connections that post chunks: some controllers at the same time.
@@ -26,6 +27,7 @@ const N_SINGLE_CONNECTIONS: usize = 64;
 const N_POSTGRES_CONNECTIONS: usize = 4;
 
 const NOTHING: &str = "a server that does nothing";
+const SYNCING: &str = "a server that appends, syncs and answers";
 const DISK: &str = "append and fdatasync, nothing else";
 const TOLLGATE: &str = "tollgate";
 const LIMITED: &str = "tollgate with 10,000 allowances";
@@ -105,7 +107,7 @@ fn main() -> Result<()> {
             tables.shared(SHARED, &tollgate, programs, &folder, time)?;
             tables.shared(SHARED_LIMITED, &limited, programs, &folder, time)?;
         }
-        tables.limits(&folder, time / 2)?;
+        tables.limits(&folder, time)?;
     }
     println!("{}\n{}\n{}\n{}", tables.new, tables.again, tables.single, tables.paced);
     tables.print_latency();
@@ -187,12 +189,18 @@ impl Tables {
         let null = start_null()?;
         let load = post_chunks(null, N_CHUNK_CONNECTIONS, Batches::New, time).context("load nothing")?;
         self.new.add(NOTHING, Measured::of(&load, None));
-        let load = post_singles(null, N_SINGLE_CONNECTIONS, Pace::Unbounded, time).context("load nothing")?;
-        self.single.add(NOTHING, Measured::of(&load, None));
         let pace = Pace::PerSecond(self.pace);
-        let load = post_singles(null, N_SINGLE_CONNECTIONS, pace, time).context("load nothing")?;
-        self.paced.add(NOTHING, Measured::of(&load, None));
+        for (table, pace) in [(&mut self.single, Pace::Unbounded), (&mut self.paced, pace)] {
+            let load = post_singles(null, N_SINGLE_CONNECTIONS, pace, time).context("load nothing")?;
+            table.add(NOTHING, Measured::of(&load, None));
+            settle_disk();
+            let syncing = Syncing::start(folder)?;
+            let load = post_singles(syncing.address, N_SINGLE_CONNECTIONS, pace, time).context(SYNCING)?;
+            syncing.end().context(SYNCING)?;
+            table.add(SYNCING, Measured::of(&load, None));
+        }
 
+        settle_disk();
         let mut chunk = Chunk::of_request(&batches());
         self.new.add(DISK, Measured::of(&append_and_sync(folder, &mut chunk, time)?, None));
         let mut chunk = Chunk::of_request(&batches()[..N_SINGLE_CONNECTIONS]);
@@ -223,8 +231,7 @@ fn loaded(
     folder: &Path,
     load: impl FnOnce(&Server) -> Result<u64>,
 ) -> Result<()> {
-    // What was removed of the one before is given back to the disk now, and not while this one is measured.
-    rustix::fs::sync();
+    settle_disk();
     let server = Server::start(program, folder).with_context(|| format!("start {name}"))?;
     let n_acknowledged = load(&server)?;
     let n_recorded = server.n_recorded()?;
@@ -234,6 +241,11 @@ fn loaded(
     );
     eprintln!("  {name}: {n_recorded} batches, at most {} MiB", server.resident_bytes_max()? >> 20);
     server.stop().with_context(|| format!("stop {name}"))
+}
+
+/// Gives the disk back now what was removed, and not while what comes next is measured.
+fn settle_disk() {
+    rustix::fs::sync();
 }
 
 /// One load of a server, with the processor time that it took there.

@@ -54,9 +54,15 @@ impl Message {
         (&self.bytes[..begin], &self.bytes[begin..end])
     }
 
+    /// Its body, once it is complete.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.parts().1
+    }
+
     /// The ids of the batches in it, taken to be as the benchmark's own chunks have them.
     pub fn ids(&self) -> impl Iterator<Item = &[u8]> {
-        let body = self.parts().1;
+        let body = self.body();
         memmem::find_iter(body, ID).filter_map(|offset| body.get(offset + ID.len()..)?.get(..36))
     }
 

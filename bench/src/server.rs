@@ -1,17 +1,14 @@
 //! Servers under load: each a process of its own on a folder of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-
-use crate::http::Message;
 
 /// A program that prints `ready listen=ADDR admin=ADDR` and then takes posts, as `tollgate serve` does.
 #[derive(Debug, Clone)]
@@ -190,45 +187,4 @@ fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-/// Starts a server that reads requests and answers each as if it had recorded everything: what the load costs by itself.
-///
-/// # Errors
-///
-/// When there is no free port.
-pub fn start_null() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("bind a free port")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                // It ends when its client does.
-                let _ = answer_all(stream);
-            });
-        }
-    });
-    Ok(address)
-}
-
-fn answer_all(mut stream: TcpStream) -> Result<()> {
-    let mut request = Message::default();
-    let mut answer = Vec::new();
-    loop {
-        request.clear();
-        while !request.read(&mut stream)? {}
-        answer.clear();
-        answer.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-length: 0000000\r\n\r\n");
-        let begin = answer.len();
-        answer.extend_from_slice(br#"{"env-responses":{"m":{"acks":["#);
-        for id in request.ids() {
-            answer.push(b'"');
-            answer.extend_from_slice(id);
-            answer.extend_from_slice(b"\",");
-        }
-        answer.extend_from_slice(b"]}}}");
-        let length = format!("{:07}", answer.len() - begin);
-        answer[begin - 4 - length.len()..begin - 4].copy_from_slice(length.as_bytes());
-        stream.write_all(&answer)?;
-    }
 }
