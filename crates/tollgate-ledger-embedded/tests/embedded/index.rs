@@ -1,11 +1,17 @@
 //! The index is a cache: with it a start is quick, and without it, or with a bad one, every answer is the same.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
 use tollgate_journal::sim::{Failure, SimDisk};
-use tollgate_ledger::{Counts, Ledger, ModelSummary, Outcome, Page, QuarantineItem, Remedy};
+use tollgate_ledger::{Act, Counts, Entry, Ledger, ModelSummary, Outcome, Page, QuarantineItem, Remedy};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 use tollgate_rules::{BatchId, Select};
 
-use crate::common::{Used, batch, chain, entries, exported, open, received, try_open, used, uuid};
+use crate::common::{
+    Used, batch, chain, entries, exported, open, received, set_status, try_open, used, uuid,
+};
 
 /// Groups of a batch, a conflict with the one before and something that is no batch; enough for several merges of runs.
 fn record(ledger: &mut Ledger, numbers: std::ops::Range<u64>) -> Vec<Vec<Outcome>> {
@@ -226,7 +232,7 @@ fn a_disk_without_room_for_runs_refuses_only_what_would_need_memory() {
 }
 
 /// `numbers` as batches of one group.
-fn group(numbers: std::ops::Range<u64>) -> Vec<tollgate_ledger::Entry> {
+fn group(numbers: std::ops::Range<u64>) -> Vec<Entry> {
     let batches: Vec<String> = numbers.map(|number| batch("m", &uuid(number), "1")).collect();
     entries(&format!("[{}]", batches.join(",")))
 }
@@ -445,4 +451,68 @@ fn an_index_of_another_version_is_made_anew() {
     assert!(answers(&ledger) == expected);
     ledger.writer.close().expect("close");
     verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+}
+
+/// A ledger of version 1 with its index: sixty batches, every tenth with a metric of a second model behind it, and a few acts.
+fn version_1() -> SimDisk {
+    let disk = SimDisk::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1-index");
+    for (parent, prefix) in [(folder.clone(), ""), (folder.join("index"), "index/")] {
+        for file in fs::read_dir(&parent).expect("the fixture").map(|file| file.expect("a file").path()) {
+            if file.is_file() {
+                let name = file.file_name().and_then(OsStr::to_str).expect("a name");
+                disk.set_contents(&format!("{prefix}{name}"), &fs::read(&file).expect("its bytes"));
+            }
+        }
+    }
+    disk
+}
+
+/// What is recorded in it, group by group.
+fn groups_of_version_1() -> Vec<Vec<Entry>> {
+    let group = |number: u64| {
+        let other = if number.is_multiple_of(10) {
+            format!(",{}", batch("n", &format!("batch {number}"), "2"))
+        } else {
+            String::new()
+        };
+        entries(&format!("[{}{other}]", at_hour(number, "1.5")))
+    };
+    let declare = Entry::Act(Act::Declare { model_uuid: "m".into(), user: "eve".into() });
+    let revoke = Entry::Act(Act::Revoke { credential_id: "c".into() });
+    let mut groups: Vec<_> = (0..60).map(group).collect();
+    groups.push(vec![set_status("", "work"), declare, revoke]);
+    groups
+}
+
+#[test]
+fn an_index_of_version_1_is_used_as_it_is() {
+    let disk = version_1();
+    assert!(runs(&disk).len() > 1 && rollup_runs(&disk).len() > 1, "{:?}", index_files(&disk));
+    let (mut ledger, n_groups) = open_counting(&disk);
+    assert_eq!(n_groups, 0, "nothing is read again: the index is taken to be whole");
+
+    // The same, from the batches alone.
+    let anew = SimDisk::new();
+    let mut expected = open(&anew).0;
+    for group in groups_of_version_1() {
+        expected.writer.record(group, received()).expect("record");
+    }
+    assert!(answers(&ledger) == answers(&expected));
+    assert_eq!(ledger.reader.counts().n_batches, 66);
+    let statuses = ledger.reader.hand_statuses(Some("m")).expect("statuses");
+    assert_eq!(statuses.iter().map(|status| &*status.info).collect::<Vec<_>>(), ["work"]);
+    assert!(ledger.reader.is_revoked("c").expect("a credential"));
+    assert_eq!(ledger.reader.declared_user("m").expect("a user").as_deref(), Some("eve"));
+    verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
+
+    for group in groups_of_version_1() {
+        let again = ledger.writer.record(group, received()).expect("record");
+        assert!(again.iter().all(|outcome| *outcome == Outcome::Duplicate), "{again:?}");
+    }
+    for number in 0..60 {
+        let other = entries(&format!("[{}]", at_hour(number, "99")));
+        let outcome = ledger.writer.record(other, received()).expect("record");
+        assert!(matches!(outcome[..], [Outcome::Conflict { .. }]), "{outcome:?}");
+    }
 }
