@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
-use tollgate_bench::bare::{Syncing, start_null};
+use tollgate_bench::bare::{load_syncing, start_null};
 use tollgate_bench::chunk::Chunk;
 use tollgate_bench::disk::{append_and_sync, append_and_sync_at};
 use tollgate_bench::document::batches;
@@ -194,9 +194,8 @@ impl Tables {
             let load = post_singles(null, N_SINGLE_CONNECTIONS, pace, time).context("load nothing")?;
             table.add(NOTHING, Measured::of(&load, None));
             settle_disk();
-            let syncing = Syncing::start(folder)?;
-            let load = post_singles(syncing.address, N_SINGLE_CONNECTIONS, pace, time).context(SYNCING)?;
-            syncing.end().context(SYNCING)?;
+            let post = |address| post_singles(address, N_SINGLE_CONNECTIONS, pace, time);
+            let load = load_syncing(folder, post).context("load one that syncs")?;
             table.add(SYNCING, Measured::of(&load, None));
         }
 

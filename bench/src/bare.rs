@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
 use crate::http::Message;
+use crate::load::Load;
 
 /// Starts a server that reads requests and answers each as if it had recorded everything: what the load costs by itself.
 ///
@@ -42,37 +43,30 @@ fn answer_all(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-/// A server that does what every collector has to and nothing else: one thread reads the requests that are there, appends them to
-/// a file, syncs it once and answers them.
-#[derive(Debug)]
-pub struct Syncing {
-    /// Where it listens.
-    pub address: SocketAddr,
-    thread: JoinHandle<Result<()>>,
+/// Loads a server that does what every collector has to and nothing else: one thread reads the requests that are there, appends
+/// them to a file in `parent`, syncs it once and answers them. The file is gone when this returns.
+///
+/// # Errors
+///
+/// When there is no free port, no file can be made or written, or the load fails.
+pub fn load_syncing(parent: &Path, load: impl FnOnce(SocketAddr) -> Result<Load>) -> Result<Load> {
+    load_syncing_to(&tempfile::tempfile_in(parent).context("make a file")?, load)
 }
 
-impl Syncing {
-    /// Starts one with its file in `parent`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no free port or no file can be made.
-    pub fn start(parent: &Path) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("bind a free port")?;
-        let address = listener.local_addr()?;
-        let file = tempfile::tempfile_in(parent).context("make a file")?;
-        let thread = thread::spawn(move || sync_and_answer(&listener, &file));
-        Ok(Self { address, thread })
-    }
-
-    /// Waits until it has noticed that its clients are gone, and its file too.
-    ///
-    /// # Errors
-    ///
-    /// When it failed before.
-    pub fn end(self) -> Result<()> {
-        self.thread.join().expect("a server does not panic")
-    }
+fn load_syncing_to(file: &File, load: impl FnOnce(SocketAddr) -> Result<Load>) -> Result<Load> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("bind a free port")?;
+    let address = listener.local_addr()?;
+    thread::scope(|scope| {
+        let server = scope.spawn(move || sync_and_answer(&listener, file));
+        let loaded = load(address);
+        // It ends with a client, also when the load had none. When it has ended already, nobody is there to connect to.
+        let _ = TcpStream::connect(address);
+        match (loaded, server.join().expect("a server does not panic")) {
+            // Either may be the reason of the other.
+            (Err(load), Err(server)) => Err(load.context(format!("the server ended: {server:#}"))),
+            (loaded, served) => served.and(loaded),
+        }
+    })
 }
 
 /// Serves the connections that come until the first of them ends.
@@ -109,9 +103,9 @@ fn sync_and_answer(listener: &TcpListener, mut file: &File) -> Result<()> {
         if asked.is_empty() {
             continue;
         }
-        file.write_all(&group)?;
+        file.write_all(&group).context("append")?;
         #[expect(clippy::disallowed_methods, reason = "the disk itself is what is measured")]
-        file.sync_data()?;
+        file.sync_data().context("sync")?;
         group.clear();
         for number in asked.drain(..) {
             let (stream, request) = &mut connections[number];
@@ -143,15 +137,33 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::chunk::Chunk;
+    use crate::document::batches;
     use crate::load::{Pace, post_singles};
 
     #[test]
-    fn a_server_that_syncs_acknowledges_all_and_ends_with_its_clients() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let server = Syncing::start(folder.path())?;
+    fn all_that_a_syncing_server_acknowledges_is_in_its_file() -> Result<()> {
+        let file = tempfile::tempfile()?;
+        let post = |address| post_singles(address, 3, Pace::Unbounded, Duration::from_millis(20));
         // The load fails at the first batch that is not acknowledged.
-        let load = post_singles(server.address, 3, Pace::Unbounded, Duration::from_millis(20))?;
+        let load = load_syncing_to(&file, post)?;
         assert!(load.n_batches() > load.n_untimed, "{load:?}");
-        server.end()
+        let request = Chunk::of_request(&batches()[..1]);
+        let n_body_bytes =
+            request.text().len() - memchr::memmem::find(request.text(), b"\r\n\r\n").expect("a head") - 4;
+        assert_eq!(file.metadata()?.len(), load.n_batches() * n_body_bytes as u64);
+        Ok(())
+    }
+
+    #[test]
+    fn a_load_that_fails_says_why_and_what_became_of_the_server() -> Result<()> {
+        let failed =
+            load_syncing(&std::env::temp_dir(), |_| anyhow::bail!("no client")).expect_err("no load");
+        assert_eq!(format!("{failed:#}"), "no client");
+        let read_only = tempfile::NamedTempFile::new()?;
+        let post = |address| post_singles(address, 1, Pace::Unbounded, Duration::ZERO);
+        let failed = load_syncing_to(&File::open(read_only.path())?, post).expect_err("it cannot be written");
+        assert!(format!("{failed:#}").starts_with("the server ended: append: "), "{failed:#}");
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What a folder takes on the disk; and the limit that no collector passes: the same bytes appended to a file and synced, and
 //! nothing else.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::thread;
@@ -18,8 +18,7 @@ use crate::load::{Load, MOST_SINGLES, Pace};
 ///
 /// When the disk refuses.
 pub fn append_and_sync(parent: &Path, chunk: &mut Chunk, time: Duration) -> Result<Load> {
-    let path = tempfile::NamedTempFile::with_prefix_in("tollgate-bench-", parent).context("make a file")?;
-    let mut file: &File = path.as_file();
+    let mut file = tempfile::tempfile_in(parent).context("make a file")?;
     let started = Instant::now();
     let mut latencies = Vec::new();
     for n in 0.. {
@@ -45,8 +44,7 @@ pub fn append_and_sync(parent: &Path, chunk: &mut Chunk, time: Duration) -> Resu
 ///
 /// When the disk refuses.
 pub fn append_and_sync_at(parent: &Path, single: &mut Chunk, pace: u32, time: Duration) -> Result<Load> {
-    let path = tempfile::NamedTempFile::with_prefix_in("tollgate-bench-", parent).context("make a file")?;
-    let mut file: &File = path.as_file();
+    let mut file = tempfile::tempfile_in(parent).context("make a file")?;
     let pace = Pace::PerSecond(pace);
     let started = Instant::now();
     let (mut latencies, mut group) = (Vec::with_capacity(MOST_SINGLES), Vec::new());
