@@ -1,6 +1,8 @@
 //! What the tests share.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use tollgate_journal::sim::SimDisk;
 pub(crate) use tollgate_ledger::chain;
@@ -39,6 +41,27 @@ pub(crate) fn batch_with_credentials(model: &str, uuid: &str, value: &str) -> St
         batch = batch.replace(&format!("\"{name}\":null"), &format!("\"{name}\":\"{secret}\""));
     }
     batch
+}
+
+/// A ledger in files that were written once and are kept.
+#[track_caller]
+pub(crate) fn fixture(name: &str) -> SimDisk {
+    let disk = SimDisk::new();
+    add_files(&disk, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name), "");
+    disk
+}
+
+#[track_caller]
+fn add_files(disk: &SimDisk, folder: &Path, prefix: &str) {
+    for file in fs::read_dir(folder).expect("the fixture") {
+        let path = file.expect("a file").path();
+        let name = format!("{prefix}{}", path.file_name().expect("a name").display());
+        if path.is_dir() {
+            add_files(disk, &path, &format!("{name}/"));
+        } else {
+            disk.set_contents(&name, &fs::read(&path).expect("its bytes"));
+        }
+    }
 }
 
 /// The records of the journal, in order.

@@ -4,25 +4,14 @@ use tollgate_journal::sim::SimDisk;
 use tollgate_ledger::{Act, Entry, Outcome, Page};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 
-use crate::common::{admitted, batch, entries, exported, open, received, records, release, set_status, uuid};
+use crate::common::{
+    admitted, batch, entries, exported, fixture, open, received, records, release, set_status, uuid,
+};
 
-/// A ledger in the files of version 1, not compressed.
-const VERSION_1: &[(&str, &[u8])] = &[
-    ("0000000000000001.segment", include_bytes!("../fixtures/version-1/0000000000000001.segment")),
-    ("0000000000000002.segment", include_bytes!("../fixtures/version-1/0000000000000002.segment")),
-    ("attested", include_bytes!("../fixtures/version-1/attested")),
-];
+/// The first file of a journal.
+const SEGMENT: &str = "0000000000000001.segment";
 
-/// The same, compressed.
-const VERSION_1_PACKED: &[(&str, &[u8])] = &[
-    ("0000000000000001.segment", include_bytes!("../fixtures/version-1-packed/0000000000000001.segment")),
-    ("attested", include_bytes!("../fixtures/version-1-packed/attested")),
-];
-
-/// One with acts of every kind.
-const VERSION_1_ACTS: &[u8] = include_bytes!("../fixtures/version-1-acts/0000000000000001.segment");
-
-/// What is recorded in it, group by group.
+/// What is recorded in the ledgers of version 1, compressed or not, group by group.
 fn groups() -> Vec<String> {
     let group = |number| {
         let (one, two) = (batch("m", &uuid(number), "1.5"), batch("n/ö", &format!("batch {number}"), "2"));
@@ -47,24 +36,20 @@ fn the_bytes_of_version_1_are_written() {
     let disk = SimDisk::new();
     write_ledger(&disk, None);
     // The last segment holds reasons, whose wording is free.
-    let (name, bytes) = VERSION_1[0];
-    assert!(disk.contents(name).as_deref() == Some(bytes), "{name} has other bytes");
+    let old = fixture("version-1").contents(SEGMENT).expect("a segment");
+    assert!(disk.contents(SEGMENT) == Some(old), "{SEGMENT} has other bytes");
 }
 
 #[test]
 fn a_ledger_of_version_1_is_read_and_continued() {
-    for files in [VERSION_1, VERSION_1_PACKED] {
-        read_and_continue(files);
+    for name in ["version-1", "version-1-packed"] {
+        read_and_continue(&fixture(name));
     }
 }
 
 #[track_caller]
-fn read_and_continue(files: &[(&str, &[u8])]) {
-    let disk = SimDisk::new();
-    for (name, bytes) in files {
-        disk.set_contents(name, bytes);
-    }
-    let (mut ledger, report) = open(&disk);
+fn read_and_continue(disk: &SimDisk) {
+    let (mut ledger, report) = open(disk);
     assert_eq!((report.counts.n_batches, report.counts.n_quarantined, report.dropped), (10, 3, None));
     assert_eq!(ledger.reader.model("m").expect("readable").expect("there").meters[0].sum, "7.5");
     let quarantine = ledger.reader.quarantine(&Page { cursor: None, limit: 9 }).expect("quarantine");
@@ -80,7 +65,7 @@ fn read_and_continue(files: &[(&str, &[u8])]) {
     }
     let new = format!("[{}]", batch("m", &uuid(99), "1"));
     assert_eq!(ledger.writer.record(entries(&new), received()).expect("record"), [Outcome::Recorded]);
-    assert_eq!(exported(&disk).len(), 11);
+    assert_eq!(exported(disk).len(), 11);
     verify_disk(&disk.shared(), |_| {}).expect("intact");
 }
 
@@ -97,7 +82,6 @@ fn groups_with_acts() -> Vec<Vec<Entry>> {
 
 #[test]
 fn the_bytes_of_acts_are_written_and_read() {
-    const SEGMENT: &str = "0000000000000001.segment";
     let disk = SimDisk::new();
     let options = Options { compression: None, ..Options::for_testing() };
     let mut ledger = EmbeddedLedger::open_disk(disk.shared(), options, |_| {}).expect("open").0;
@@ -105,8 +89,7 @@ fn the_bytes_of_acts_are_written_and_read() {
         ledger.writer.record(group, received()).expect("record");
     }
     ledger.writer.close().expect("close");
-    let old = SimDisk::new();
-    old.set_contents(SEGMENT, VERSION_1_ACTS);
+    let old = fixture("version-1-acts");
     // Of the acts alone: what is set aside has a reason, whose wording is free.
     let acts = |disk: &SimDisk| records(disk).into_iter().filter(|record| record[0] == 4).collect::<Vec<_>>();
     assert_eq!(acts(&disk), acts(&old));

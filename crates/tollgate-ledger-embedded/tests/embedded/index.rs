@@ -1,16 +1,12 @@
 //! The index is a cache: with it a start is quick, and without it, or with a bad one, every answer is the same.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
-
 use tollgate_journal::sim::{Failure, SimDisk};
 use tollgate_ledger::{Act, Counts, Entry, Ledger, ModelSummary, Outcome, Page, QuarantineItem, Remedy};
 use tollgate_ledger_embedded::{EmbeddedLedger, Options, verify_disk};
 use tollgate_rules::{BatchId, Select};
 
 use crate::common::{
-    Used, batch, chain, entries, exported, open, received, set_status, try_open, used, uuid,
+    Used, batch, chain, entries, exported, fixture, open, received, set_status, try_open, used, uuid,
 };
 
 /// Groups of a batch, a conflict with the one before and something that is no batch; enough for several merges of runs.
@@ -453,22 +449,7 @@ fn an_index_of_another_version_is_made_anew() {
     verify_disk(&disk.shared(), |_| {}).map_err(|error| chain(&error)).expect("intact");
 }
 
-/// A ledger of version 1 with its index: sixty batches, every tenth with a metric of a second model behind it, and a few acts.
-fn version_1() -> SimDisk {
-    let disk = SimDisk::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1-index");
-    for (parent, prefix) in [(folder.clone(), ""), (folder.join("index"), "index/")] {
-        for file in fs::read_dir(&parent).expect("the fixture").map(|file| file.expect("a file").path()) {
-            if file.is_file() {
-                let name = file.file_name().and_then(OsStr::to_str).expect("a name");
-                disk.set_contents(&format!("{prefix}{name}"), &fs::read(&file).expect("its bytes"));
-            }
-        }
-    }
-    disk
-}
-
-/// What is recorded in it, group by group.
+/// What is recorded in the one of version 1: sixty batches, with every tenth one of a second model, and a few acts.
 fn groups_of_version_1() -> Vec<Vec<Entry>> {
     let group = |number: u64| {
         let other = if number.is_multiple_of(10) {
@@ -487,7 +468,7 @@ fn groups_of_version_1() -> Vec<Vec<Entry>> {
 
 #[test]
 fn an_index_of_version_1_is_used_as_it_is() {
-    let disk = version_1();
+    let disk = fixture("version-1-index");
     assert!(runs(&disk).len() > 1 && rollup_runs(&disk).len() > 1, "{:?}", index_files(&disk));
     let (mut ledger, n_groups) = open_counting(&disk);
     assert_eq!(n_groups, 0, "nothing is read again: the index is taken to be whole");

@@ -10,7 +10,7 @@ use tollgate_ledger_embedded::{EmbeddedLedger, Export, Options, Retention, Upkee
 use tollgate_rules::{BatchId, Digest};
 
 use crate::common::{
-    batch, batch_with_credentials, chain, entries, exported, journal_of, on_day, open, records, uuid,
+    batch, batch_with_credentials, chain, entries, exported, fixture, journal_of, on_day, open, records, uuid,
 };
 
 const N_DAYS: u64 = 12;
@@ -274,21 +274,10 @@ fn a_thread_reduces_beside_the_recording_and_ends_with_the_ledger() {
     assert_eq!(ledger.reader.counts().n_batches, number);
 }
 
-/// A ledger in the files of version 1: four days, three apart, of which the first two were reduced.
-const VERSION_1_REDUCED: &[(&str, &[u8])] = &[
-    ("0000000000000001.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000001.segment")),
-    ("0000000000000002.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000002.segment")),
-    ("0000000000000003.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000003.segment")),
-    ("0000000000000004.segment", include_bytes!("../fixtures/version-1-reduced/0000000000000004.segment")),
-    ("attested", include_bytes!("../fixtures/version-1-reduced/attested")),
-];
-
+/// Four days, three apart, of which the first two were reduced.
 #[test]
 fn reduced_batches_of_version_1_are_read_and_known() {
-    let disk = SimDisk::new();
-    for (name, bytes) in VERSION_1_REDUCED {
-        disk.set_contents(name, bytes);
-    }
+    let disk = fixture("version-1-reduced");
     let (mut ledger, report) = open(&disk);
     assert_eq!((report.counts.n_batches, report.counts.n_quarantined), (16, 4));
     let mut export = Export::of_disk(disk.shared()).expect("export");
